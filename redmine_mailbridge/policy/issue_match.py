@@ -4,7 +4,6 @@ A reference is only a hint. Whether the message may reach the issue is checked f
 """
 
 import re
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.message_ids import TO_TEAM
 from redmine_mailbridge.mail.mime.address_syntax import spellings

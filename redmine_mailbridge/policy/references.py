@@ -3,12 +3,12 @@
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Facts
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
+from redmine_mailbridge.util.dataclass import dataclass
 
 _REDMINE_ID = re.compile(r"<?redmine\.([a-z0-9_]{1,40})-([0-9]{1,10})\.([0-9]{1,20})(?:\.[a-f0-9]{1,64})?@")
 _HASH_NUMBER = re.compile(r"#([0-9]{1,10})\]")

@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.policy.rules import MatchedRules, fill
 from redmine_mailbridge.policy.sender import Sender, domain_rule
 from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.rules import Rule
+from redmine_mailbridge.util.dataclass import dataclass
 
 KEYWORD_LINE = "a keyword line"
 _NAMES = {

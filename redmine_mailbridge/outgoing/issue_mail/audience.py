@@ -1,13 +1,13 @@
 """Who gets a mail about an issue."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail
 from redmine_mailbridge.outgoing.message import BY_PEOPLE
+from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """A mail about an issue: what it is made of, and what becomes of it when it is composed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from redmine_mailbridge.model.mail import Address
@@ -11,6 +10,7 @@ from redmine_mailbridge.outgoing.message import OutgoingFile
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.util.dataclass import dataclass
 
 Variables = Mapping[str, Any] | Callable[[VisibleIssue], Mapping[str, Any]]
 """The template variables beside those of the issue; a function if they depend on what may be read now."""

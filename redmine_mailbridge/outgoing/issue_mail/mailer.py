@@ -31,7 +31,6 @@ from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue, VisibleIssue
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 
