@@ -214,3 +214,12 @@ def test_expired_sessions(store: Store, sessions: AdminSessions, clock: Clock) -
     clock.now += IDLE
     sessions.begin("dora", "Dora", "redmine", "key")
     assert ["cora", "dora"] == kept()
+
+
+def test_what_one_page_shows(store: Store, audit: Audit) -> None:
+    """A page shows the 200 newest entries of the record, and the 500 newest lines of the log."""
+    numbers = [audit.add("anna", "saved", "a setting", address="::1") for _ in range(201)]
+    assert numbers[:0:-1] == [line.id for line in audit.lines()]
+    buffer = LogBuffer(store.database)
+    buffer.add([{"timestamp": 1.0, "event": f"e{number}"} for number in range(501)])
+    assert [f"e{number}" for number in range(500, 0, -1)] == [entry.event for entry in buffer.entries()]

@@ -53,6 +53,7 @@ def test_issues_are_found_by_what_is_asked(issues: IssueCopy) -> None:
     assert ([closed], [plain]) == (issues.issues(closed=True), issues.issues(closed=False))
     assert ([plain], [closed]) == (issues.issues(settled=True), issues.issues(settled=False))
     assert [gone] == issues.issues(gone=None, seen_since=900.0)
+    assert [plain, closed, gone] == issues.issues(gone=None, seen_since=299.0)
     assert [closed] == issues.issues([8, 10])
 
 

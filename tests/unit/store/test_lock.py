@@ -208,3 +208,51 @@ def test_new_mark(catalogs: Database) -> None:
             marks.append(Meta(db).get("holder:service") or "")
     assert [128, 128] == [4 * len(mark) for mark in marks]
     assert marks[0] != marks[1]
+
+
+def test_the_file_is_its_owners(store: Store, tmp_path: Path) -> None:
+    """Nobody else on the machine can lock the file, and so stop the service."""
+    store.lock("service").release()
+    assert 0o600 == (tmp_path / "store.db.service.lock").stat().st_mode & 0o777
+
+
+def test_released_is_not_lost(store: Store) -> None:
+    """A lock that its holder releases, even twice, is no loss."""
+    lock = store.lock("service")
+    lost: list[str] = []
+    lock.on_lost = lost.append
+    for _ in range(2):
+        lock.release()
+        lock.check()
+    assert [] == lost
+
+
+class Stopwatch:
+    """Time that goes on only while somebody waits; in place of the module `time`."""
+
+    def __init__(self) -> None:
+        self.now, self.pauses = 100.0, list[float]()
+
+    def monotonic(self) -> float:
+        """Return seconds."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        self.pauses.append(round(seconds, 6))
+        self.now = round(self.now + seconds, 6)
+
+
+@pytest.mark.parametrize(("wait", "pauses"), [(0.0, [0.1] * 5), (0.3, [0.1] * 5), (1.75, [0.1] * 5 + [0.5, 0.5, 0.25])])
+def test_how_often_a_lock_is_tried(
+    store: Store, monkeypatch: pytest.MonkeyPatch, wait: float, pauses: list[float]
+) -> None:
+    """Ten times a second for half a second, in which another process may only be looking; then twice a second, until
+    the time that was asked for is over.
+    """
+    watch, held = Stopwatch(), store.lock("service")
+    monkeypatch.setattr("redmine_mailbridge.store.lock.time", watch)
+    with pytest.raises(errors.AlreadyRunning):
+        store.lock("service", wait=wait)
+    assert pauses == watch.pauses
+    held.release()

@@ -10,6 +10,7 @@ from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
 from redmine_mailbridge.store.due import NEVER
 from redmine_mailbridge.store.mails.unfetched import wanted
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.notices import NewNotice, Notices
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from tests.clocks import Clock
 from tests.unit.store.kept import keep, lines, make, put
@@ -155,3 +156,38 @@ def test_threads(store: Store) -> None:
     mail_id = keep(store, 1)
     with ThreadPoolExecutor(1) as other:
         assert [mail_id] == [row.id for row in other.submit(store.due, "support").result()]
+
+
+def test_replies_that_are_closed_wait_no_more(store: Store) -> None:
+    """What became of a held reply meanwhile is left as it is, and it is not counted."""
+    rejected, held = keep(store, 1), keep(store, 2)
+    for mail_id, state in ((rejected, State.REJECTED), (held, State.HELD)):
+        store.hold_reply(mail_id, "waits for the update")
+        put(store, mail_id, state)
+    assert {} == store.release_replies()
+    assert [False, False] == [_row(store, mail_id).released for mail_id in (rejected, held)]
+
+
+def test_notices_of_what_is_done(store: Store, clock: Clock) -> None:
+    """With the end of a message the agents of other issues are notified, in its name."""
+    mail_id = keep(store, 1)
+    clock.now += 5
+    notices = {8: NewNotice("k", "it was meant for #8"), 9: NewNotice("k", "or for #9")}
+    store.done(mail_id, "made", issue=7, created=True, notices=notices)
+    assert [(8, "it was meant for #8", mail_id, clock.now), (9, "or for #9", mail_id, clock.now)] == [
+        (one.issue, one.text, one.mail_id, one.created_at) for one in Notices(store.database, clock).unreported()
+    ]
+
+
+def test_what_is_being_written_is_retried_and_not_decided_anew(store: Store) -> None:
+    """A request that is on its way is tried again at once if an admin asks, and stays what it was."""
+    mail_id = keep(store, 1)
+    store.record_intent(mail_id, "{}")
+    store.defer(mail_id, "no answer", after=600.0)
+    assert not store.retry(mail_id, manual_decision='{"issue": 8}')
+    assert [] == store.due("support")
+    assert store.retry(mail_id)
+    row = _row(store, mail_id)
+    assert (State.WRITE_PENDING, 0.0, "{}", None, True) == (
+        row.state, row.next_try_at, row.request, row.manual_decision, row.released,
+    )  # fmt: skip

@@ -115,7 +115,8 @@ def test_a_person_has_one_count_under_all_subaddresses(outbox: Outbox) -> None:
     asks = _asks("person", 60.0, answers)
     outbox.queue([_mail(90, to="kim+z@c.example", person="kim@c.example", why_not=asks, issue=99)])
     outbox.queue([_mail(91, to="kim+a@c.example", why_not=asks, issue=99)])
-    assert [2, 1] == answers
+    outbox.queue([_mail(92, to="kim@c.example", why_not=asks, issue=99)])
+    assert [2, 1, 1] == answers
 
 
 def test_mails_are_claimed_in_turn_for_five_minutes(outbox: Outbox, clock: Clock) -> None:
@@ -242,6 +243,7 @@ def test_beginning_only(outbox: Outbox) -> None:
     """
     long = replace(_mail(1), content=b"a" * HEADER_BYTES + b"b")
     outbox.queue([long])
+    outbox.later(*outbox.listed(), "451 later", offered=True)
     (whole,), (head,), (newest,) = outbox.listed(), outbox.listed(whole=False), outbox.newest(states=(QUEUED,))
     assert long.content == whole.content
     assert replace(whole, content=b"a" * HEADER_BYTES) == head
@@ -287,3 +289,25 @@ def test_still_queued(outbox: Outbox) -> None:
     outbox.failed(failed, "550")
     outbox.discard([discarded.id], by="anna")
     assert [False, False, False, True] == [outbox.is_queued(one) for one in (sent, failed, discarded, waiting)]
+
+
+def test_offered_before(outbox: Outbox) -> None:
+    """Who gets a mail for the first time knows that nobody had it before; whoever gets it after that, or after a
+    failure, that it may have been sent.
+    """
+    outbox.queue([_mail(1), _mail(2)])
+    first, second = outbox.claim("support", limit=2)
+    outbox.failed(second, "550 no")
+    outbox.retry([second.id], by="anna")
+    assert [False, False] == [first.offered_before, second.offered_before]
+    assert [True, True] == [mail.offered_before for mail in outbox.copies(["m1@x", "m2@x"])]
+
+
+def test_what_one_look_returns(outbox: Outbox) -> None:
+    """A look at the queue returns 200 mails, and 100 of those whose failure is to be reported."""
+    outbox.queue([_mail(number, issue=number) for number in range(201)])
+    mails = outbox.listed(limit=300)
+    assert mails[:200] == outbox.listed()
+    for mail in mails[:101]:
+        outbox.failed(mail, "550 no")
+    assert [mail.id for mail in mails[:100]] == [mail.id for mail in outbox.unreported()]

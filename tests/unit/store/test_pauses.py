@@ -47,6 +47,7 @@ def test_a_mailbox_that_stays_paused_is_looked_at_less_and_less_often(store: Sto
         waits.append(round(at - store.clock()))
     assert abs(before.since - began) < 5 if before else False
     assert [round(min(pause_after(looks), LONGEST)) for looks in range(1, 12)] == waits
+    assert [15, 30, 300] == [*waits[:2], waits[-1]]
     assert "paused because its settings do not fit Redmine: project closed. " in (before.words if before else "")
     assert [other] == [row.id for row in store.due("sales")]
     pauses.look_now()

@@ -114,3 +114,11 @@ def test_cleared(raws: RawStore) -> None:
     raws.clear_spool()
     assert [] == list(raws.spool.iterdir())
     assert b"one" == raws.read(digest)
+
+
+def test_removed(raws: RawStore) -> None:
+    """Bytes are removed alone, and removing what is not there any more is no error: a crash may have come between."""
+    one, two = (raws.keep(RawMail(Listed(PLACE, 3), content)) for content in (b"one", b"two"))
+    for _ in range(2):
+        raws.remove(one)
+        assert (False, True) == (raws.whole(one), raws.whole(two))

@@ -3,6 +3,7 @@
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
@@ -65,3 +66,17 @@ def test_one_that_stays(store: Store, clock: Clock) -> None:
     store.raw.path(stuck).mkdir()
     assert 2 == forget_raw(store, older_than=clock.now + 1)
     assert [stuck] == [row.raw for row in MessageQueries(store.database).messages(MessageFilter()) if row.raw]
+
+
+def test_the_same_bytes_elsewhere(store: Store, clock: Clock) -> None:
+    """Bytes that another message still needs are kept, whichever are looked at first, and the others go."""
+    numbers = [keep(store, uid) for uid in range(3)]
+    for mail_id in numbers:
+        put(store, mail_id, State.DONE)
+    store.filed([(mail_id, "Done") for mail_id in numbers])
+    first = min(row.raw or "" for row in MessageQueries(store.database).messages(MessageFilter()))
+    place = Location("support", "INBOX", "1", "9")
+    store.add([RawMail(Listed(place, 5), bytes(store.raw.read(first)))])
+    assert 2 == forget_raw(store, older_than=clock.now + 1)
+    assert {first} == {row.raw for row in MessageQueries(store.database).messages(MessageFilter()) if row.raw}
+    assert store.raw.whole(first)

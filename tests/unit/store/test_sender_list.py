@@ -33,3 +33,9 @@ def test_removed(senders: SenderList) -> None:
     senders.add("kim@c.example", next(iter(SenderListing)), "anna")
     assert [False, True, False] == [senders.remove(one) for one in ("zoe@x", "kim@c.example", "kim@c.example")]
     assert () == senders.all()
+
+
+def test_long_name(senders: SenderList) -> None:
+    """Of who has decided 255 characters are recorded, with the time."""
+    entry = senders.add("kim@c.example", next(iter(SenderListing)), "w" * 300)
+    assert ("w" * 255, (entry,)) == (entry.who, senders.all())

@@ -327,6 +327,13 @@ def test_very_many_uids_are_known(store: Store) -> None:
     assert {"1", "99999"} == store.known("support", "INBOX", [str(uid) for uid in range(100_000)])
 
 
+@pytest.mark.parametrize("words", ["database or disk is full", "Disk quota: disk FULL"])
+def test_full_disk_that_says_so(store: Store, words: str) -> None:
+    """A full disk is told from other failures by the driver's words."""
+    with pytest.raises(StoreFull, match=f"^the store's disk is full: {words}$"), store.database.write():
+        raise sa.exc.OperationalError("INSERT", {}, sqlite3.OperationalError(words))
+
+
 @pytest.mark.parametrize(("free", "error"), [(0, StoreFull), (1, StoreFull), (10**12, StoreBusy)])
 def test_full_disk(store: Store, tmp_path: Path, free: int, error: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's "disk I/O error" is about a full disk if that of the database's folder has next to nothing left."""

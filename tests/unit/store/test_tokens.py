@@ -116,4 +116,6 @@ def test_a_sign_in_under_way_ends_once_or_with_its_time(rows: TokenRows, clock: 
     clock.now += 1
     assert None is rows.under_way("late")
     rows.begin("next", "mail", b"flow", ends_at=clock.now + 60)
+    rows.begin("beside it", "mail", b"flow", ends_at=clock.now + 30)
+    assert FlowRow("mail", b"flow", clock.now + 60) == rows.under_way("next")
     assert not rows.end("late"), "what is over is forgotten when the next begins"

@@ -2,19 +2,24 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.model.manual_change import Phase
+from redmine_mailbridge.model.mail_state import LONGEST_PAUSE, State
+from redmine_mailbridge.model.manual_change import ManualChange, Phase, Place
+from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.redmine.requests import IssueRequest
 from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, DecisionResult, decide
 from redmine_mailbridge.tasks.receive.requester_decisions import set_requester, undo_requester
 from tests.clocks import Clock
 from tests.unit.store.kept import describe, keep, lines, make, put
+from tests.unit.store.test_issue_copy import journal as issue_journal
+from tests.unit.store.test_issue_copy import row as issue_row
 
 
 @pytest.fixture
@@ -327,3 +332,200 @@ def test_a_decision_and_its_record_are_one(store: Store, monkeypatch: pytest.Mon
     assert say(store, number, Decision.FILE, 42).ok
     make(store, number, 42, journal=9, request=intent("kim@c.example"))
     assert say(store, number, Decision.UNDO).ok
+
+
+def row_of(store: Store, number: int) -> StoredMail:
+    (row,) = MessageQueries(store.database).messages(MessageFilter(ids=[number]))
+    return row
+
+
+def changed(store: Store, number: int) -> ManualChange:
+    """The last decision about a message."""
+    change = store.manual_changes.last(number)
+    assert change is not None
+    return change
+
+
+@pytest.mark.parametrize("state", [State.STORED, State.HELD, State.REJECTED, State.FAILED])
+def test_a_move_that_did_not_come_about_is_undone(store: Store, state: State) -> None:
+    """Whatever became of a message on its way, it is where it was; one that may lie in the failure folder is filed
+    anew, to where done messages lie.
+    """
+    number = in_issue(store, 1, 7, None, "kim@c.example")
+    store.filed([(number, "Processed")])
+    assert say(store, number, Decision.FILE, 8).ok
+    put(store, number, state)
+    assert say(store, number, Decision.UNDO).ok
+    row = row_of(store, number)
+    assert (State.DONE, 7, 7, None, "made") == (
+        row.state, row.issue, row.created_issue, row.manual_decision, row.reason,
+    )  # fmt: skip
+    assert (state in {State.REJECTED, State.FAILED}) is (row.filed_at is None)
+    assert (intent("kim@c.example"), False, "undone by anna") == (row.request, row.released, lines(store, number)[-1])
+
+
+@pytest.mark.parametrize("state", [State.REJECTED, State.FAILED])
+def test_not_moved(store: Store, state: State) -> None:
+    """A message that could not be written elsewhere is where it was, and the decision is over."""
+    number = in_issue(store, 1, 7)
+    assert say(store, number, Decision.FILE, 8).ok
+    put(store, number, state)
+    store.manual_changes.not_moved(changed(store, number), "#8 is closed")
+    row = row_of(store, number)
+    assert (State.DONE, 7, 7, None) == (row.state, row.issue, row.created_issue, row.filed_at)
+    assert ("not moved: #8 is closed", None) == (lines(store, number)[-1], store.manual_changes.last(number))
+
+
+def test_an_ignored_message_is_ignored_again(store: Store) -> None:
+    """An import of an ignored message that is undone leaves it ignored, for the same reason."""
+    number = keep(store, 1)
+    put(store, number, State.DONE)
+    assert say(store, number, Decision.IMPORT).ok
+    assert say(store, number, Decision.UNDO).ok
+    row = row_of(store, number)
+    assert (State.DONE, None, "ignored") == (row.state, row.issue, row.reason)
+
+
+def test_what_is_undone_is_a_change_that_is_there(store: Store) -> None:
+    """Of a message that is not there nothing is undone, nor a second time what is being undone."""
+    number = in_issue(store, 1, 7)
+    assert say(store, number, Decision.FILE, 8).ok
+    assert not store.manual_changes.undo(replace(changed(store, number), mail_id=4000), "anna")
+    make(store, number, 8, journal=80, request=intent())
+    change = changed(store, number)
+    assert store.manual_changes.undo(change, "anna")
+    assert "to be undone by anna" == lines(store, number)[-1]
+    assert not store.manual_changes.undo(change, "ben")
+    change = changed(store, number)
+    assert (Phase.UNDOING, "anna", 0.0) == (change.phase, change.undone_by, change.next_at)
+    assert change.new is not None
+    assert (8, 80, False) == (change.new.issue, change.new.journal, change.new.created)
+
+
+def test_a_decision_is_recorded(store: Store, clock: Clock) -> None:
+    """With who made it, when, and where the message was; a name of any length is cut to what a column holds."""
+    number = in_issue(store, 1, 7, 70, "kim@c.example")
+    clock.now += 5
+    assert store.manual_changes.move(number, '{"issue": 8}', "w" * 300, "#8")
+    change = changed(store, number)
+    assert ("w" * 255, clock.now, State.DONE, "made", Phase.DECIDED) == (
+        change.who, change.at, change.before, change.reason, change.phase,
+    )  # fmt: skip
+    assert Place(7, 70, created=False, request=intent("kim@c.example")) == change.old
+    assert (None, None, 0.0, None) == (change.new, change.status, change.next_at, change.undone_by)
+    row = row_of(store, number)
+    assert (State.STORED, None, None, None, True, '{"issue": 8}') == (
+        row.state, row.issue, row.journal, row.request, row.released, row.manual_decision,
+    )  # fmt: skip
+    assert f"to be moved from #7 to #8 by {'w' * 300}" == lines(store, number)[-1]
+
+
+def test_only_what_is_in_redmine_is_moved(store: Store) -> None:
+    """Neither an ignored message, nor one that waits, nor one that is being moved already."""
+    ignored, held, made = keep(store, 1), keep(store, 2), in_issue(store, 3, 7)
+    put(store, ignored, State.DONE)
+    put(store, held, State.HELD)
+    moves = [store.manual_changes.move(one, "{}", "anna", "#8") for one in (ignored, held, 4000, made, made)]
+    assert [False, False, False, True, False] == moves
+
+
+def test_each_step_is_gone_once(store: Store) -> None:
+    """A second process that carries out the same phase changes nothing and records nothing."""
+    number, other = in_issue(store, 1, 7), in_issue(store, 2, 9)
+    for one in (other, number):
+        assert say(store, one, Decision.FILE, 8).ok
+    make(store, number, 8, journal=80, request=intent())
+    decided = changed(store, number)
+    store.manual_changes.arrived(decided)
+    leaving = changed(store, number)
+    assert Phase.LEAVING == leaving.phase
+    store.manual_changes.note_status(leaving, 5)
+    assert 5 == changed(store, number).status
+    store.manual_changes.go_on(leaving, Phase.SETTLED, ["#7 is closed"])
+    assert (Phase.SETTLED, "#7 is closed") == (changed(store, number).phase, lines(store, number)[-1])
+    store.manual_changes.go_on(leaving, Phase.UNDONE, ["again"])
+    store.manual_changes.arrived(decided)
+    store.manual_changes.restored(leaving, ["again"])
+    store.manual_changes.not_moved(leaving, "again")
+    assert (Phase.SETTLED, "#7 is closed") == (changed(store, number).phase, lines(store, number)[-1])
+    assert (8, 80) == (row_of(store, number).issue, row_of(store, number).journal)
+    assert Phase.DECIDED == changed(store, other).phase
+
+
+def test_an_import_leaves_no_place(store: Store) -> None:
+    """A message that was in no issue before has nothing to take back: its decision is settled when it arrives."""
+    number = keep(store, 1)
+    put(store, number, State.HELD)
+    assert say(store, number, Decision.IMPORT).ok
+    make(store, number, 8, request=intent())
+    store.manual_changes.arrived(changed(store, number))
+    assert (Phase.SETTLED, []) == (changed(store, number).phase, store.manual_changes.unfinished(["support"]))
+
+
+def test_a_pause_has_an_end(store: Store, clock: Clock) -> None:
+    """What cannot be carried out now is tried again after the given seconds, half an hour at most; others are not
+    delayed, and another mailbox's are not asked for.
+    """
+    number, other = in_issue(store, 1, 7), in_issue(store, 2, 9)
+    for one in (number, other):
+        assert say(store, one, Decision.FILE, 8).ok
+
+    def due() -> list[int]:
+        return [one.mail_id for one in store.manual_changes.unfinished(["support", "zoo"])]
+
+    for asked, waits in ((20.0, 20.0), (1e6, LONGEST_PAUSE)):
+        store.manual_changes.later(changed(store, number), asked, "503")
+        assert "deferred: 503" == lines(store, number)[-1]
+        clock.now += waits - 1
+        assert [other] == due()
+        clock.now += 1
+        assert [number, other] == due()
+    assert [] == store.manual_changes.unfinished(["sales", "zoo"])
+
+
+def test_the_notes_of_others(store: Store) -> None:
+    """Whether an issue may be closed depends on the notes there of other messages, earlier and later ones."""
+    earlier, number = in_issue(store, 1, 7, 70), in_issue(store, 2, 7)
+    in_issue(store, 3, 6, 60)
+    in_issue(store, 4, 8, 80)
+    assert 1 == store.manual_changes.others_at(7, number)
+    later = in_issue(store, 5, 7, 71)
+    assert [2, 1, 1] == [store.manual_changes.others_at(7, one) for one in (number, earlier, later)]
+
+
+def test_what_leaves_takes_nothing_of_other_issues(store: Store, clock: Clock) -> None:
+    """An issue whose message leaves is no more in the copy of Redmine, with its history; people take part in others as
+    before.
+    """
+    number, copy = in_issue(store, 1, 7, None, "kim@c.example"), IssueCopy(store.database, clock)
+    for issue in (6, 7, 8):
+        copy.save(issue_row(issue), [issue_journal(10 * issue, issue)])
+        with store.database.write() as db:
+            store._join(db, issue, ["kim@c.example"])
+    assert say(store, number, Decision.FILE, 9).ok
+    assert ([6, 8], [60, 80]) == ([one.id for one in copy.issues()], [one.id for one in copy.journals()])
+    assert [{"kim@c.example"}, set(), {"kim@c.example"}] == [people(store, issue) for issue in (6, 7, 8)]
+
+
+def test_a_note_that_leaves_keeps_the_copy_of_its_issue(store: Store, clock: Clock) -> None:
+    """The issue came by another message, and is still to be looked after."""
+    note, copy = in_issue(store, 1, 7, 70), IssueCopy(store.database, clock)
+    copy.save(issue_row(7), [issue_journal(70, 7)])
+    assert say(store, note, Decision.FILE, 8).ok
+    assert ([7], [70]) == ([one.id for one in copy.issues()], [one.id for one in copy.journals()])
+
+
+@pytest.mark.parametrize("former", [5, 9])
+def test_a_requester_of_another_issue_does_not_stay(store: Store, former: int) -> None:
+    """Whom a person made the requester of the issue that a message created takes no part, for that, in the one to which
+    the message is moved, before the message has arrived there.
+    """
+    first = in_issue(store, 1, former, None, "kim@c.example")
+    assert set_requester(store, first, "jo@c.example", "Jo", by="anna", ours=()).ok
+    assert say(store, first, Decision.FILE, 7).ok
+    make(store, first, 7, journal=70, request=intent("kim@c.example"))
+    note = in_issue(store, 2, 7, 71, "jo@c.example")
+    with store.database.write() as db:
+        store._join(db, 7, ["kim@c.example", "jo@c.example"])
+    assert say(store, note, Decision.FILE, 8).ok
+    assert {"kim@c.example"} == people(store, 7)

@@ -2,10 +2,12 @@
 
 import pytest
 
+from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.queries.conversations import ConversationQueries
+from redmine_mailbridge.store.queries.conversations import ConversationMail, ConversationQueries
+from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from tests.clocks import Clock
 from tests.unit.store.kept import describe, keep, make
 from tests.unit.store.test_issue_copy import journal, row
@@ -46,3 +48,27 @@ def test_the_mails_that_went_to_an_address_about_an_issue_but_for_those_that_fai
     assert [("m1@x", clock.now - 5), ("m5@x", clock.now - 1)] == ConversationQueries(store.database).outgoing(
         7, "kim@x"
     )
+
+
+def test_what_is_known_of_a_mail(store: Store) -> None:
+    """A mail has its subject, its author and on whose behalf it was handled, who may be another; what it does not say
+    is empty.
+    """
+    one, bare = keep(store, 1), keep(store, 2)
+    describe(store, one, "1@x", sender="kim@c.example", subject="Printer")
+    store.record_intent(one, '{"a": 1}', requester="jo@c.example")
+    store.done(one, "made", issue=7, created=True)
+    store.describe([Description(bare, "2@x", "key", None, "")])
+    make(store, bare, 7, journal=70)
+    first, second = ConversationQueries(store.database).incoming(7, "kim@c.example")
+    (known,) = MessageQueries(store.database).messages(MessageFilter(ids=[one]))
+    assert known.raw is not None
+    assert (
+        ConversationMail(
+            one, "support", "1@x", "Printer", "jo@c.example", known.raw, False, '{"a": 1}', None, "kim@c.example", True
+        )
+        == first
+    )
+    assert ("", "", "", None, False) == (
+        second.subject, second.sender, second.author, second.request, second.customers,
+    )  # fmt: skip

@@ -1,5 +1,7 @@
 """The search for a subject: newest first, as far back as its time reaches, and on from there."""
 
+from dataclasses import replace
+
 import pytest
 import sqlalchemy as sa
 
@@ -147,3 +149,15 @@ def test_case_beyond_ascii(store: Store, subject: str, words: str) -> None:
         db.execute(sa.update(mail).where(mail.c.id == MANY).values(subject=subject))
     assert [MANY] == ids(search(store.database, MessageFilter(subject=words), within=1e9))
     assert [] == ids(search(store.database, MessageFilter(subject=f"{words}ü"), within=1e9))
+
+
+def test_a_search_continues_for_the_very_first_message(store: Store) -> None:
+    """Also if it is the only one that was not looked at."""
+    with store.database.write() as db:
+        db.execute(sa.delete(mail).where(mail.c.id > 1, mail.c.id <= LEAST))
+        db.execute(sa.update(mail).where(mail.c.id == 1).values(subject="word"))
+    wanted = MessageFilter(subject="word", before=2 * LEAST + 1)
+    part = search(store.database, wanted, within=1, clock=StoppedWatch(2))
+    assert ([LEAST + 7], 2) == (ids(part), part.before)
+    part = search(store.database, replace(wanted, before=part.before), within=1, clock=StoppedWatch(2))
+    assert ([1], None) == (ids(part), part.before)

@@ -55,6 +55,7 @@ def test_each_day_has_what_came_on_it_by_what_became_of_it(store: Store, figures
     zone = dt.timezone(dt.timedelta(hours=2))
     for uid, state in enumerate(STATES):
         put(store, keep(store, uid), state)
+    put(store, keep(store, 25), State.FAILED)
     make(store, keep(store, 20), 7)
     make(store, keep(store, 21), 8)
     keep(store, 1, "other")
@@ -68,10 +69,10 @@ def test_each_day_has_what_came_on_it_by_what_became_of_it(store: Store, figures
     assert [
         Day(dt.date(2026, 5, 18), waiting=1),
         Day(dt.date(2026, 5, 19)),
-        Day(dt.date(2026, 5, 20), done=2, ignored=1, failed=2, held=2, waiting=2),
+        Day(dt.date(2026, 5, 20), done=2, ignored=1, failed=3, held=2, waiting=2),
         Day(dt.date(2026, 5, 21), waiting=1),
     ] == days
-    assert [1, 0, 9, 1] == [day.total for day in days]
+    assert [1, 0, 10, 1] == [day.total for day in days]
     assert 14 == len(figures.days(["support"], dt.date(2026, 5, 21), zone))
 
 
@@ -188,3 +189,9 @@ def test_waiting_for_days(store: Store, figures: Statistics, clock: Clock) -> No
     """A mail that has waited to be sent for days still counts as waiting."""
     _queue(Outbox(store.database, clock), 1)
     assert {"support": OutboxCounts(1, 0, 0, clock.now)} == figures.outbox_counts(clock.now + 10 * 86_400)
+
+
+def test_newest_number(store: Store, figures: Statistics) -> None:
+    """The number of the newest message says about how many there were."""
+    assert 0 == figures.newest_number()
+    assert [keep(store, 1), keep(store, 2)][-1] == figures.newest_number()
