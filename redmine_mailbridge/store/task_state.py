@@ -143,8 +143,7 @@ class TaskState:
 
     def _add(self, **values: Any) -> int:
         with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
-            added = db.execute(sa.insert(task_run).values(values)).inserted_primary_key
-            number = int(added[0]) if added else 0
+            number = int(db.execute(sa.insert(task_run).values(values).returning(task_run.c.id)).scalar_one())
             name = values["name"]
             newest = sa.select(task_run.c.id).where(task_run.c.name == name).order_by(task_run.c.id.desc())
             last_kept = newest.offset(KEPT_RUNS).limit(1).scalar_subquery()

@@ -1,8 +1,9 @@
 """What the two databases have each for itself."""
 
+import sqlite3
 import sys
 from pathlib import Path
-from typing import cast
+from typing import Any, Self, cast
 from zlib import crc32
 
 import pytest
@@ -87,3 +88,53 @@ def test_one_at_a_time() -> None:
     )
     one_at_a_time(cast("sa.Connection", mock), "copies")
     assert [("SELECT pg_advisory_xact_lock(:key)", {"key": lock_key("copies")})] == asked
+
+
+class _Cursor(sqlite3.Cursor):
+    """A cursor that is closed by `with`, as PostgreSQL's, and knows a statement of PostgreSQL."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def execute(self, statement: str, *values: Any) -> Self:
+        if not statement.startswith("SET "):
+            return super().execute(statement, *values)
+        assert isinstance(self.connection, _Session)
+        self.connection.told.append(statement)
+        if self.connection.refuses:
+            raise PermissionError
+        return self
+
+
+class _Session(sqlite3.Connection):
+    """A connection to a server that is told something, and may refuse it."""
+
+    refuses = False
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.told = list[str]()
+
+    def cursor(self, *_: Any) -> Any:
+        return super().cursor(_Cursor)
+
+
+class _Pooler(_Session):
+    refuses = True
+
+
+@pytest.mark.parametrize("kind", [_Session, _Pooler])
+def test_a_dead_client_is_noticed(kind: type[_Session]) -> None:
+    """The server gives up a client that is gone within a minute too, whose locks are then free; a pooler that does not
+    let that be set is used as it is.
+    """
+    session = sqlite3.connect(":memory:", factory=kind)
+    engine = postgresql_engine(sa.make_url("sqlite://"), creator=lambda: session)
+    with engine.connect() as db:
+        assert 1 == db.execute(sa.text("SELECT 1")).scalar()
+    told = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
+    assert [told] == session.told
+    engine.dispose()

@@ -72,7 +72,7 @@ def test_without_a_sender(store: Store) -> None:
 
 
 def test_undone_once(store: Store) -> None:
-    """What was set before counts again, also in the copy of the issue; a second person who undoes it changes nothing."""
+    """What was set before counts again, also in the copy of the issue; undoing it a second time changes nothing."""
     first, other = _made(store, 1, 7), _made(store, 2, 8)
     copy = IssueCopy(store.database, store.clock)
     for number, mail_id in ((7, first), (8, other)):

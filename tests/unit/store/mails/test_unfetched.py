@@ -2,6 +2,7 @@
 
 import pytest
 
+from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
@@ -63,3 +64,30 @@ def test_bytes_of_an_earlier_mail(store: Store) -> None:
     row = _unfetched(store, 2)
     assert None is fetched(store, row, RawMail(_listed(9, "Sent"), b"at its place"))
     assert None is fetched(store, row, RawMail(_listed(10, "Sent"), b"known"))
+
+
+def test_not_fetched(store: Store, clock: Clock) -> None:
+    """A message whose bytes the server does not return has failed, or is to be fetched again: at once, or from a time
+    on; its folder is read on behind it.
+    """
+    failed = store.add_unfetched(_listed(1), "no answer", cursor=Cursor("1", "1"))
+    waits = store.add_unfetched(
+        _listed(2), "no answer", cursor=Cursor("1", "2"), state=State.STORED, next_try_at=clock.now + 60
+    )
+    assert (State.FAILED, "no answer", 0.0, None, 0) == (
+        failed.state, failed.reason, failed.next_try_at, failed.raw, failed.tries,
+    )  # fmt: skip
+    assert (State.STORED, clock.now + 60) == (waits.state, waits.next_try_at)
+    assert "not fetched: no answer" == lines(store, failed.id)[-1]
+    assert Cursor("1", "2") == store.cursor("support", "INBOX")
+    assert [] == wanted(store, "support")
+    clock.now += 60
+    assert [waits.id] == [one.id for one in wanted(store, "support")]
+
+
+@pytest.mark.parametrize("state", [State.DONE, State.WRITE_PENDING, State.HELD, State.REJECTED])
+def test_no_beginning(store: Store, state: State) -> None:
+    """No message begins as if something had become of it."""
+    with pytest.raises(StoreError, match=f"^a message cannot start as {state}: only as stored or failed$"):
+        store.add_unfetched(_listed(1), "no answer", cursor=Cursor("1", "1"), state=state)
+    assert None is store.cursor("support", "INBOX")
