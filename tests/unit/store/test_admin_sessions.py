@@ -177,6 +177,8 @@ def test_the_log_keeps_its_last_lines(store: Store, monkeypatch: pytest.MonkeyPa
     buffer.add([])
     buffer.add([{"timestamp": float(number), "event": f"e{number}"} for number in range(5)])
     assert ["e4", "e3", "e2"] == [entry.event for entry in buffer.entries()]
+    buffer.add([{"timestamp": float(number), "event": f"e{number}"} for number in range(5, 10)])
+    assert ["e9", "e8", "e7"] == [entry.event for entry in buffer.entries()]
 
 
 def test_log_lines_are_found_by_level_mailbox_and_number(store: Store) -> None:
@@ -223,3 +225,20 @@ def test_what_one_page_shows(store: Store, audit: Audit) -> None:
     buffer = LogBuffer(store.database)
     buffer.add([{"timestamp": 1.0, "event": f"e{number}"} for number in range(501)])
     assert [f"e{number}" for number in range(500, 0, -1)] == [entry.event for entry in buffer.entries()]
+
+
+def test_a_long_sign_in(audit: Audit) -> None:
+    """Whatever somebody types as a name, 255 characters of it are recorded, and 2,000 of the rest."""
+    audit.attempt("w" * 300, "d" * 3000, "::1", lambda _tries, _known: None)
+    (line,) = audit.lines()
+    assert ("w" * 255, "d" * 2000, "::1") == (line.who, line.detail, line.address)
+
+
+def test_a_short_session(store: Store, clock: Clock) -> None:
+    """Where sessions end soon, what a person does is noted after a tenth of that time, so that it keeps them."""
+    sessions = AdminSessions(store.database, clock, life=LIFE, idle=90.0)
+    token, began = sessions.begin("anna", "Anna", "redmine", "key"), clock.now
+    for seconds, seen_at in ((9.0, began), (0.5, began + 9.5)):
+        clock.now += seconds
+        sessions.find(token)
+        assert seen_at == _found(sessions, token, touch=False).seen_at

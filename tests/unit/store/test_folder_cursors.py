@@ -36,10 +36,11 @@ def test_known_skipped(store: Store) -> None:
     """A skipped UID is known in its folder and its mailbox only, or in any folder if none is named."""
     store.leave("support", "INBOX", {"1"})
     store.leave("support", "Sent", {"2"})
+    store.leave("support", "Archive", {"4"})
     store.leave("sales", "INBOX", {"3"})
-    wanted = ["1", "2", "3"]
+    wanted = ["1", "2", "3", "4"]
     assert frozenset({"1"}) == store.known("support", "INBOX", wanted)
-    assert frozenset({"1", "2"}) == store.known("support", None, wanted)
+    assert frozenset({"1", "2", "4"}) == store.known("support", None, wanted)
     assert frozenset({"3"}) == store.known("sales", None, wanted)
 
 

@@ -32,3 +32,17 @@ def test_a_release_while_the_mailbox_goes_on(store: Store, monkeypatch: pytest.M
     just_before_writing(store.database, lambda: store.end_brake("box"), monkeypatch)
     assert store.release("box", 500) is None
     assert store.released("box") is None
+
+
+def test_each_for_itself(store: Store) -> None:
+    """A mailbox is paused until it goes on, released or not; others are not."""
+    for name in ("box", "other"):
+        store.brake(name, 500)
+    store.brake("other", 600)
+    assert [500, 600, None] == [store.braked(name) for name in ("box", "other", "third")]
+    assert (600, None) == (store.release("other", 650), store.release("third", 9))
+    assert [None, 650, None] == [store.released(name) for name in ("box", "other", "third")]
+    store.end_brake("box")
+    assert [None, 600] == [store.braked(name) for name in ("box", "other")]
+    store.end_brake("other")
+    assert [None, None] == [store.braked("other"), store.released("other")]

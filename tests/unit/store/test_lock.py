@@ -1,7 +1,7 @@
 """The lock on a store's file: one holder, who notices when it is worth nothing any more."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -230,8 +230,8 @@ def test_released_is_not_lost(store: Store) -> None:
 class Stopwatch:
     """Time that goes on only while somebody waits; in place of the module `time`."""
 
-    def __init__(self) -> None:
-        self.now, self.pauses = 100.0, list[float]()
+    def __init__(self, while_waiting: Callable[[], None] = lambda: None) -> None:
+        self.now, self.pauses, self.while_waiting = 100.0, list[float](), while_waiting
 
     def monotonic(self) -> float:
         """Return seconds."""
@@ -241,6 +241,7 @@ class Stopwatch:
         """Wait."""
         self.pauses.append(round(seconds, 6))
         self.now = round(self.now + seconds, 6)
+        self.while_waiting()
 
 
 @pytest.mark.parametrize(("wait", "pauses"), [(0.0, [0.1] * 5), (0.3, [0.1] * 5), (1.75, [0.1] * 5 + [0.5, 0.5, 0.25])])
@@ -256,3 +257,21 @@ def test_how_often_a_lock_is_tried(
         store.lock("service", wait=wait)
     assert pauses == watch.pauses
     held.release()
+
+
+def test_a_store_that_comes_back(catalogs: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a lock is tried the store may be unavailable: only if it is at the end too, that is the error."""
+    change_locks(catalogs, "ALTER TABLE pg_locks RENAME TO away")
+    watch = Stopwatch()
+    monkeypatch.setattr("redmine_mailbridge.store.lock.time", watch)
+    with pytest.raises(errors.StoreBusy):
+        take_lock(catalogs, "service", wait=0.0)
+    assert [0.1] * 5 == watch.pauses
+
+    def back() -> None:
+        change_locks(catalogs, "ALTER TABLE away RENAME TO pg_locks")
+
+    monkeypatch.setattr("redmine_mailbridge.store.lock.time", Stopwatch(back))
+    lock = take_lock(catalogs, "service", wait=0.0)
+    lock.check()
+    lock.release()

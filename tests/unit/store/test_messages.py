@@ -5,12 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.model.mailbox import Listed, Location
+from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
 from redmine_mailbridge.store.due import NEVER
 from redmine_mailbridge.store.mails.unfetched import wanted
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.notices import NewNotice, Notices
+from redmine_mailbridge.store.outbox import NewAnswer
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from tests.clocks import Clock
 from tests.unit.store.kept import keep, lines, make, put
@@ -191,3 +192,36 @@ def test_what_is_being_written_is_retried_and_not_decided_anew(store: Store) -> 
     assert (State.WRITE_PENDING, 0.0, "{}", None, True) == (
         row.state, row.next_try_at, row.request, row.manual_decision, row.released,
     )  # fmt: skip
+
+
+def test_what_is_told_of_answers(store: Store) -> None:
+    """The end of a message queues its answers, and its history says so; it is no spam unless that is said."""
+    done, held, spam = keep(store, 1), keep(store, 2), keep(store, 3)
+
+    def answer(number: int) -> NewAnswer:
+        return NewAnswer("support", "received", "s@x", "kim@x", f"m{number}@x", b"mail", lambda _: None)
+
+    store.done(done, "made", issue=7, created=True, answers=[answer(1)])
+    store.finish(held, State.HELD, "unknown sender", answers=[answer(2)])
+    store.finish(spam, State.REJECTED, "spam", junk=True)
+    assert ["queued: received to kim@x"] * 2 == [lines(store, mail_id)[-1] for mail_id in (done, held)]
+    assert [False, False, True] == [_row(store, mail_id).junk for mail_id in (done, held, spam)]
+
+
+def test_a_number_that_comes_again_frees_no_other(store: Store) -> None:
+    """Who claims a note takes that note's claim from a message of another issue, and no other note's."""
+    numbers = [keep(store, uid) for uid in range(4)]
+    for mail_id, issue, journal in zip(numbers[:3], (6, 6, 8), (69, 70, 71), strict=True):
+        make(store, mail_id, issue, journal=journal)
+    make(store, numbers[3], 7, journal=70)
+    assert [69, None, 71, 70] == [_row(store, mail_id).journal for mail_id in numbers]
+
+
+def test_how_it_was_fetched(store: Store) -> None:
+    """The first line of a message's history is how it was fetched, once, however often it is listed."""
+    place = Location("support", "INBOX", "1", "1")
+    for way in ("by IDLE", "by a pass"):
+        (row,) = store.add([RawMail(Listed(place, 3), b"one")], way=way)
+        store.clock.now += 1  # type: ignore[attr-defined]
+    assert ["by IDLE"] == lines(store, row.id)
+    assert [] == store.add([])

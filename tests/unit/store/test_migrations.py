@@ -10,6 +10,7 @@ from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.tables import metadata
 from tests.old_stores import BEFORE, differences, make_old
 
 SETTINGS = """
@@ -89,3 +90,22 @@ def test_tables_of_a_newer_program(store: Store) -> None:
         db.execute(sa.text("UPDATE alembic_version SET version_num = '0002_from_tomorrow'"))
     with pytest.raises(StoreError, match="newer than this program's 0001_first: update redmine-mailbridge"):
         store.database.migrate()
+
+
+def test_what_is_unique(store: Store) -> None:
+    """The migration makes each column unique that the code relies on to be, and no other."""
+    there = sa.inspect(store.database.engine)
+    found = {
+        name: sorted(tuple(one["column_names"]) for one in there.get_unique_constraints(name))
+        for name in metadata.tables
+    }
+    expected = {
+        name: sorted(
+            tuple(column.name for column in one.columns)
+            for one in table.constraints
+            if isinstance(one, sa.UniqueConstraint)
+        )
+        for name, table in metadata.tables.items()
+    }
+    assert expected == found
+    assert [("created_issue",), ("journal",), ("mailbox", "folder", "uid_validity", "uid")] == found["mail"]

@@ -11,6 +11,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import (
     BOUNCED,
     CLAIM_SECONDS,
+    DISCARDED,
     FAILED,
     HEADER_BYTES,
     QUEUED,
@@ -311,3 +312,36 @@ def test_what_one_look_returns(outbox: Outbox) -> None:
     for mail in mails[:101]:
         outbox.failed(mail, "550 no")
     assert [mail.id for mail in mails[:100]] == [mail.id for mail in outbox.unreported()]
+
+
+def test_discarded_meanwhile(outbox: Outbox, store: Store) -> None:
+    """What an admin discarded while it was being sent stays so if the server did not take it, now or for good; if it
+    did, it was sent.
+    """
+    mail_id = _kept(store)
+    outbox.queue([_mail(1), _mail(2), _mail(3)], mail_id=mail_id)
+    failed, deferred, sent = outbox.claim("support", limit=3)
+    outbox.discard([failed.id, deferred.id, sent.id], by="anna")
+    before = _record(store, mail_id)
+    outbox.failed(failed, "550 no")
+    outbox.later(deferred, "451 later")
+    assert before == _record(store, mail_id)
+    outbox.sent(sent, "250 OK")
+    assert [(DISCARDED, None), (DISCARDED, None), (SENT, "250 OK")] == [
+        (mail.state, mail.reason) for mail in outbox.copies(["m1@x", "m2@x", "m3@x"])
+    ]
+    assert [] == outbox.unreported()
+
+
+def test_whose_turn_it_is(outbox: Outbox, store: Store) -> None:
+    """Each issue has its turn, and each message that is answered without one, and what answers none: whatever their
+    numbers are.
+    """
+    first, second = _kept(store, 1), _kept(store, 2)
+    outbox.queue([_mail(1, issue=None)], mail_id=first)
+    outbox.queue([_mail(2, issue=None), _mail(3, issue=first), _mail(4, issue=second)])
+    outbox.queue([_mail(5, issue=None)], mail_id=second)
+    outbox.queue([_mail(6, issue=None)], mail_id=first)
+    outbox.queue([_mail(7, issue=7)])
+    order = [mail.message_id for mail in outbox.claim("support", limit=9)]
+    assert [f"m{number}@x" for number in (1, 2, 3, 4, 5, 7, 6)] == order

@@ -122,3 +122,28 @@ def test_removed(raws: RawStore) -> None:
     for _ in range(2):
         raws.remove(one)
         assert (False, True) == (raws.whole(one), raws.whole(two))
+
+
+def test_the_folders_above(tmp_path: Path) -> None:
+    """Folders above that of the bytes are made, and those that are there are used."""
+    for _ in range(2):
+        assert RawStore(tmp_path / "new" / "raw").spool.is_dir()
+
+
+@pytest.mark.parametrize("damaged", [b"two", b"three", b"four", b"five", b""])
+def test_damaged(raws: RawStore, damaged: bytes) -> None:
+    """Other bytes than those that were stored are not read, nor taken for whole."""
+    digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
+    raws.path(digest).write_bytes(damaged)
+    assert not raws.whole(digest)
+    with pytest.raises(RawMissing, match="are damaged in the store"):
+        raws.read(digest)
+
+
+def test_not_removable(raws: RawStore) -> None:
+    """What cannot be removed is an error that names the file."""
+    digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
+    raws.path(digest).unlink()
+    raws.path(digest).mkdir()
+    with pytest.raises(StoreError, match=f"^{raws.path(digest)}: "):
+        raws.remove(digest)

@@ -39,6 +39,7 @@ def test_one_copy_for_each_message(outbox: Outbox, copies: SentCopies) -> None:
         _queue(outbox, number, to)
     for number, mailbox in ((4, "sales"), (5, "zoo")):
         _queue(outbox, number, "kim@x", mailbox=mailbox)
+    assert [] == _waiting(copies), "nothing was sent yet"
     for row in outbox.listed():
         if row.message_id == "m3@x":
             outbox.sent(row, "250 OK")

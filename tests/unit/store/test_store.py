@@ -334,7 +334,7 @@ def test_full_disk_that_says_so(store: Store, words: str) -> None:
         raise sa.exc.OperationalError("INSERT", {}, sqlite3.OperationalError(words))
 
 
-@pytest.mark.parametrize(("free", "error"), [(0, StoreFull), (1, StoreFull), (10**12, StoreBusy)])
+@pytest.mark.parametrize(("free", "error"), [(0, StoreFull), (262_143, StoreFull), (262_144, StoreBusy)])
 def test_full_disk(store: Store, tmp_path: Path, free: int, error: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite's "disk I/O error" is about a full disk if that of the database's folder has next to nothing left."""
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Disk(free if path == tmp_path else 10**12))

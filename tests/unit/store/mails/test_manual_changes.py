@@ -467,6 +467,7 @@ def test_a_pause_has_an_end(store: Store, clock: Clock) -> None:
     delayed, and another mailbox's are not asked for.
     """
     number, other = in_issue(store, 1, 7), in_issue(store, 2, 9)
+    keep(store, 3, "sales")
     for one in (number, other):
         assert say(store, one, Decision.FILE, 8).ok
 
@@ -529,3 +530,14 @@ def test_a_requester_of_another_issue_does_not_stay(store: Store, former: int) -
         store._join(db, 7, ["kim@c.example", "jo@c.example"])
     assert say(store, note, Decision.FILE, 8).ok
     assert {"kim@c.example"} == people(store, 7)
+
+
+@pytest.mark.parametrize("state", [State.REJECTED, State.FAILED])
+def test_what_may_be_in_redmine_is_not_undone_at_once(store: Store, state: State) -> None:
+    """A message that has failed after its request was sent may have been written: its decision stands."""
+    number = in_issue(store, 1, 7)
+    assert say(store, number, Decision.FILE, 8).ok
+    store.record_intent(number, intent())
+    put(store, number, state)
+    assert not store.manual_changes.undo(changed(store, number), "anna")
+    assert (state, Phase.DECIDED) == (row_of(store, number).state, changed(store, number).phase)

@@ -167,3 +167,20 @@ def test_nothing_comes_along(store: Store, how: str) -> None:
     store.manual_changes.arrived(change)
     assert before == lines(store, mail_id)
     assert set() == _people(store, 8)
+
+
+def test_what_comes_along_is_its_own(store: Store) -> None:
+    """The requester of a message that becomes a note elsewhere takes part there; other messages keep theirs."""
+    earlier, mail_id, later = (_made(store, uid, 5 + uid) for uid in (1, 2, 3))
+    store.requesters.set(mail_id, "jo@c.example", "Jo", "anna")
+    assert store.manual_changes.move(mail_id, '{"issue": 8}', "anna", "#8")
+    store.record_intent(mail_id, '{"participants": ["kim@c.example"]}')
+    store.done(mail_id, "noted", issue=8, journal=80)
+    change = store.manual_changes.last(mail_id)
+    assert change is not None
+    store.manual_changes.arrived(change)
+    assert [("kim@c.example", "Kim"), ("jo@c.example", ""), ("kim@c.example", "Kim")] == [
+        store.requesters.current(one) for one in (earlier, mail_id, later)
+    ]
+    assert {"jo@c.example"} == _people(store, 8)
+    assert "jo@c.example, set by anna, takes part in #8" == lines(store, mail_id)[-1]

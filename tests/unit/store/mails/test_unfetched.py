@@ -91,3 +91,13 @@ def test_no_beginning(store: Store, state: State) -> None:
     with pytest.raises(StoreError, match=f"^a message cannot start as {state}: only as stored or failed$"):
         store.add_unfetched(_listed(1), "no answer", cursor=Cursor("1", "1"), state=state)
     assert None is store.cursor("support", "INBOX")
+
+
+def test_the_same_bytes_at_its_own_place(store: Store) -> None:
+    """What the server returns for a message is its own, even if another one has the same bytes."""
+    place = Location("support", "Sent", "1", "9")
+    store.add([RawMail(Listed(place, 5), b"known")])
+    row = _unfetched(store, 2)
+    now = fetched(store, row, RawMail(_listed(2), b"known"))
+    assert now is not None
+    assert b"known" == bytes(store.raw.read(now.raw or ""))

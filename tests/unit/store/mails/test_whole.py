@@ -34,3 +34,15 @@ def test_of_a_mail_that_is_done_the_bytes_may_be_forgotten_but_were_once_there_a
     assert 1 == forget_raw(store, older_than=clock.now + 1)
     assert None is lacking(store, whole, State.DONE)
     assert "its bytes are no longer in the store" == lacking(store, whole, State.REJECTED)
+
+
+def test_damaged(store: Store) -> None:
+    """Bytes that are there and damaged are as good as gone, unless the message is done."""
+    mail_id = keep(store, 1)
+    describe(store, mail_id, "1@x")
+    for path in store.raw.root.rglob("*.eml"):
+        path.chmod(0o600)
+        path.write_bytes(b"Subject: h")
+    assert [None, "its bytes are no longer in the store"] == [
+        lacking(store, mail_id, state) for state in (State.DONE, State.HELD)
+    ]

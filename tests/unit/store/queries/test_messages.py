@@ -136,7 +136,7 @@ def test_the_next_try_is_the_earliest_of_these_mailboxes_that_waits_for_a_time(
     assert 0.0 == archive.next_due(["support"], clock.now)
     at = [store.defer(mail_id, "later", after=after) for mail_id, after in ((one, 90.0), (two, 60.0), (other, 5.0))]
     store.hold_reply(held, "waits for the update")
-    assert at[1] == archive.next_due(["support"], clock.now)
+    assert at[1] == archive.next_due(["support"], clock.now) == archive.next_due(["support"])
     assert at[2] == archive.next_due(["support"], clock.now, others=["sales"])
     assert 0.0 == archive.next_due(["support"], clock.now - 3600), "noted in the future: the clock was set back"
     for mail_id in (one, two):
@@ -152,7 +152,7 @@ def test_an_earlier_open_mail_of_one_sender_and_subject_is_waited_for(store: Sto
     (row,) = archive.messages(MessageFilter(ids=[last]))
     waited = archive.open_before(row, [], same=("kim@c.example", "S", 0.0))
     assert (first, None) == (waited and waited.id, archive.open_before(row, []))
-    assert None is archive.open_before(row, [], same=("zoe@c.example", "S", 0.0))
+    assert [None, None] == [archive.open_before(row, [], same=(who, "S", 0.0)) for who in ("zoe@x", "bob@x")]
 
 
 @pytest.mark.parametrize("senders", [3, 250], ids=["few", "many"])
