@@ -153,11 +153,11 @@ class RefusalForecast:
         silently. An administrator sees all and lists them with their trackers (names.py); for another key, existing
         issues show them.
         """
-        asked = {number: name for name in names if (number := project.custom_fields.get(name.lower())) is not None}
-        if not asked or self._metadata.can_impersonate:
+        requested = {number: name for name in names if (number := project.custom_fields.get(name.lower())) is not None}
+        if not requested or self._metadata.can_impersonate:
             return
         shown = self._samples.fields(project, tracker.id)
-        for number, name in asked.items():
+        for number, name in requested.items():
             field = f'the custom field "{name}" for issues of the tracker {tracker.name}'
             if shown is None:
                 words = (
@@ -202,20 +202,20 @@ class RefusalForecast:
         self, title: str, attributes: Mapping[str, Any], tracker: Tracker, project: Project
     ) -> Iterator[Check]:
         """What a tracker lacks is dropped silently, and so is a status that the workflow does not start with."""
-        asked = {*attributes, *(("priority_id",) if self._box.issue.priority_by_importance else ())}
+        requested = {*attributes, *(("priority_id",) if self._box.issue.priority_by_importance else ())}
         for name in (*STANDARD, *(("priority_id",) if self._metadata.is_newer_than_5_0() else ())):
-            if name in asked and not self._metadata.takes(tracker.id, name):
+            if name in requested and not self._metadata.takes(tracker.id, name):
                 words = f"the tracker {tracker.name} has no field {name.removesuffix('_id')}: Redmine drops it"
                 yield Check(title, False, f"{words}. Remove it from the settings, or enable the field for the tracker")
         if not self._metadata.takes(tracker.id, "description"):
             me = self._metadata.people.me().rights
             may = self._metadata.may(me, "add_issue_notes", project)
-            where = (
+            outcome = (
                 "is written as a note on its issue"
                 if may
                 else "is attached as a file if Redmine accepts .txt, else the message waits"
             )
-            words = f"the tracker {tracker.name} has no field description: the text of a message {where}"
+            words = f"the tracker {tracker.name} has no field description: the text of a message {outcome}"
             how = "Enable Description for this tracker (Administration, Trackers), or set another one (issue.tracker)"
             yield Check(title, None, f"{words}. {how}")
         status = attributes.get("status_id")

@@ -48,8 +48,8 @@ def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterato
             yield Check(f"{here}: login", False, str(error))
             return
         except LoginRefused as error:
-            known = presets()[box.preset].advice if box.preset else ""
-            words = login_advice(str(error), box.host, by_token=box.oauth is not None, preset_advice=known)
+            preset_advice = presets()[box.preset].advice if box.preset else ""
+            words = login_advice(str(error), box.host, by_token=box.oauth is not None, preset_advice=preset_advice)
             if isinstance(error.met, ConnectionInfo):
                 yield from _connection(here, box, error.met)
             yield Check(f"{here}: login", False, f"{error}\n{words}")

@@ -132,7 +132,7 @@ def _marker(name: str, settings: Settings, metadata: MetadataCache) -> Check:
         project = metadata.project(box.issue.project) if box.issue.project else None
         if project is None:
             continue
-        without = sorted(t for t, number in project.trackers.items() if number not in field.tracker_ids)
+        without = sorted(tracker for tracker, number in project.trackers.items() if number not in field.tracker_ids)
         if name.lower() not in project.custom_fields:
             problems.append(f"it is not enabled in project {project.identifier}")
         elif without:
@@ -152,9 +152,9 @@ def _marker_unseen(title: str, name: str, settings: Settings, metadata: Metadata
         project.identifier for project in projects if project is not None and name.lower() not in project.custom_fields
     ]
     if without:
-        where = ", ".join(dict.fromkeys(without))
+        identifiers = ", ".join(dict.fromkeys(without))
         words += (
-            f"; this key does not see it in project {where}: until it does (before Redmine 5.1, with the first "
+            f"; this key does not see it in project {identifiers}: until it does (before Redmine 5.1, with the first "
             "issue there), messages there get no marker, and an interrupted write is found by author, project and text"
         )
     return Check(title, None, words)

@@ -55,8 +55,8 @@ def line_of(mailbox: str, name: str = "") -> str:
     place.
     """
     named = name or "mx.example.com"
-    where = "" if name else " (the name at the start of your server's topmost Authentication-Results header)"
-    return f'[mailboxes.{mailbox}] reading.trusted_authserv_ids = ["{named}"]{where}'
+    explanation = "" if name else " (the name at the start of your server's topmost Authentication-Results header)"
+    return f'[mailboxes.{mailbox}] reading.trusted_authserv_ids = ["{named}"]{explanation}'
 
 
 def settings_checks(loaded: Loaded) -> list[Check]:

@@ -90,10 +90,10 @@ def _seen(box: MailboxSettings, mailbox: Mailbox, message_id: str, *, until: flo
             place = _at(mailbox, folder, message_id)
             if place is not None:
                 return place
-        left = until - time.monotonic()
-        if left <= 0:
+        remaining = until - time.monotonic()
+        if remaining <= 0:
             return None
-        mailbox.wait(box.folders[0], min(PAUSE, left))
+        mailbox.wait(box.folders[0], min(PAUSE, remaining))
 
 
 def junk_of(box: MailboxSettings) -> str:

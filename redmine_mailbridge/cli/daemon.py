@@ -218,8 +218,8 @@ class Daemon:
         end = None if within is None else time.monotonic() + within
         while True:
             self._watchdog.tell()
-            left = None if end is None else max(end - time.monotonic(), 0.001)
-            self._near.settimeout(self._watchdog.within(left))
+            remaining = None if end is None else max(end - time.monotonic(), 0.001)
+            self._near.settimeout(self._watchdog.within(remaining))
             try:
                 return set(self._near.recv(64))
             except TimeoutError:

@@ -33,7 +33,7 @@ def preview(settings: Settings, only: Sequence[str], show: ShowPlan) -> tuple[li
     """
     errors: list[str] = []
     questions: list[str] = []
-    left: list[str] = []
+    not_imported: list[str] = []
     with read_only.store_of(settings) as store, read_only.deciding(settings) as planner:
         former = succession_of(settings, store).former() if store is not None else {}
         for name, box in settings.active_mailboxes.items():
@@ -44,7 +44,7 @@ def preview(settings: Settings, only: Sequence[str], show: ShowPlan) -> tuple[li
                 for folder in box.folders:
                     first = store is None or store.cursor(former.get(name, name), folder) is None
                     listed, backlog = preview_folder(mailbox, folder, box if first else None)
-                    left += [f"{name}: {backlog}"] if backlog else []
+                    not_imported += [f"{name}: {backlog}"] if backlog else []
                     if first and box.undecided and listed:
                         questions.append(f"{name}: {undecided(name, folder, listed)}")
                     size = settings.receive.max_mail_size
@@ -53,7 +53,7 @@ def preview(settings: Settings, only: Sequence[str], show: ShowPlan) -> tuple[li
                 errors.append(f"{name}: {error}")
             finally:
                 mailbox.close()
-    return errors, questions, left
+    return errors, questions, not_imported
 
 
 def preview_folder(mailbox: Mailbox, folder: str, start: StartSettings | None) -> tuple[Sequence[Listed], str]:
@@ -62,14 +62,14 @@ def preview_folder(mailbox: Mailbox, folder: str, start: StartSettings | None) -
     """
     mailbox.connect()
     mailbox.state(folder)
-    there = mailbox.list_new(folder)
+    listed = mailbox.list_new(folder)
     if start is None:
-        return there, ""
-    taken = first_taken(there, lambda mail: mail.received_at, start, dt.datetime.now(dt.UTC))
-    if len(taken) == len(there):
+        return listed, ""
+    taken = first_taken(listed, lambda mail: mail.received_at, start, dt.datetime.now(dt.UTC))
+    if len(taken) == len(listed):
         return taken, ""
     why = "start_from, first_sync_limit" if start.first_sync_limit else "start_from"
-    return taken, f"{len(there) - len(taken)} of {len(there)} messages in {folder} are not imported ({why})"
+    return taken, f"{len(listed) - len(taken)} of {len(listed)} messages in {folder} are not imported ({why})"
 
 
 def _folder(

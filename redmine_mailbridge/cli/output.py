@@ -131,10 +131,10 @@ class Printer:
             self._say(state, json.dumps(outcome.as_json(), ensure_ascii=False))
             return
         issue = f"#{outcome.issue} " if outcome.issue else ""
-        where = f" → {outcome.filed}" if outcome.filed else ""
+        folder_shown = f" → {outcome.filed}" if outcome.filed else ""
         colour = COLOURS.get(state)
         line = f"{click.style(f'{state:<8}', fg=colour)} {issue}{one_line(outcome.row.subject, 60) or '(no subject)'}"
-        self._say(state, f"{line}{click.style(where, dim=True)}\n         {one_line(outcome.line, 150)}")
+        self._say(state, f"{line}{click.style(folder_shown, dim=True)}\n         {one_line(outcome.line, 150)}")
 
     def planned(self, mailbox: str, lines: Sequence[str], value: dict[str, Any]) -> None:
         """Print what would be done with a message."""

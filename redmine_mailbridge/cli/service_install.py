@@ -52,9 +52,9 @@ def _make_user() -> None:
     if program is None:
         raise SettingsError(f"user {USER} does not exist and useradd is missing: create a system user of that name")
     command = [program, "--system", "--user-group", "--home-dir", str(STATE), "--shell", "/usr/sbin/nologin", USER]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        raise SettingsError(f"cannot create the user {USER}: {made.stderr.strip()}")
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if completed.returncode != 0:
+        raise SettingsError(f"cannot create the user {USER}: {completed.stderr.strip()}")
 
 
 def hand_over(settings: Path = SETTINGS) -> None:

@@ -13,7 +13,8 @@ def lines(view: TaskStatus, now: dt.datetime) -> list[str]:
     plan = view.plan
     text = [f"{plan.name:<10} {plan.frequency}, {view.state}"]
     text += [
-        f"           {key} was changed at run time; in the settings file: {was}" for key, was in plan.overridden.items()
+        f"           {key} was changed at run time; in the settings file: {configured}"
+        for key, configured in plan.overridden.items()
     ]
     text.append(f"           last run: {_last(view.last)}")
     if view.next_at is not None:

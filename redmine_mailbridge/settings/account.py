@@ -15,5 +15,5 @@ def account_of(host: str, port: int, username: str, authorize_as: str | None) ->
     """
     opened = authorize_as or parse_username(username).mailbox
     host = host.lower().rstrip(".")
-    where = ONE_SERVICE.get(host, host) + ("" if port in USUAL_PORTS else f":{port}")
-    return f"{opened.strip().casefold()} at {where}"
+    server = ONE_SERVICE.get(host, host) + ("" if port in USUAL_PORTS else f":{port}")
+    return f"{opened.strip().casefold()} at {server}"

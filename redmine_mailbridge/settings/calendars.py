@@ -104,9 +104,9 @@ def read_file(file: Path | None) -> Holidays:
 
 def calendars(tables: Mapping[str, CalendarSettings]) -> Calendars:
     """Given the settings' calendars, return which project uses which. Raise ValueError if holidays are unreadable."""
-    made = {name: table.calendar(name) for name, table in tables.items()}
-    default = next((made[name] for name, table in tables.items() if not table.projects), ALWAYS)
-    return Calendars(default, {p.lower(): made[name] for name, table in tables.items() for p in table.projects})
+    by_name = {name: table.calendar(name) for name, table in tables.items()}
+    default = next((by_name[name] for name, table in tables.items() if not table.projects), ALWAYS)
+    return Calendars(default, {p.lower(): by_name[name] for name, table in tables.items() for p in table.projects})
 
 
 def conflicts(tables: Mapping[str, CalendarSettings]) -> Iterator[str]:

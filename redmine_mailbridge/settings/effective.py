@@ -53,7 +53,7 @@ def _origin(path: Where, loaded: Loaded) -> ValueOrigin:
     if origin is None and isinstance(path[-1], str):
         origin = loaded.origins.get((*path[:-1], f"{path[-1]}_file"))
     if origin is None:
-        origin = next((o for where, o in loaded.origins.items() if where[: len(path)] == path), None)
+        origin = next((inner for key_path, inner in loaded.origins.items() if key_path[: len(path)] == path), None)
     return origin or DEFAULT
 
 

@@ -76,9 +76,9 @@ def write(
 def _write(draft: InitFile, file: Path, *, force: bool, base: str, environ: Mapping[str, str] | None) -> None:
     folder = file.parent / "secrets"
     targets = [*([] if base else [file]), *(folder / name for name in draft.secrets)]
-    there = [target for target in targets if target.exists()]
-    if there and not force:
-        raise SettingsError(*(f"{target}: already exists; use --force to overwrite it" for target in there))
+    existing = [target for target in targets if target.exists()]
+    if existing and not force:
+        raise SettingsError(*(f"{target}: already exists; use --force to overwrite it" for target in existing))
     tried(draft, file, base=base, environ=environ)
     if draft.secrets:
         folder.mkdir(mode=0o700, exist_ok=True)

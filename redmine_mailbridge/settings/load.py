@@ -138,7 +138,7 @@ def _merge(into: Layer, data: Mapping[str, Any], origins: Mapping[Where, ValueOr
             _merge(into, value, origins, below)
         else:
             table[name] = value
-    into.origins.update({where: origin for where, origin in origins.items() if where[: len(path)] == path})
+    into.origins.update({key_path: origin for key_path, origin in origins.items() if key_path[: len(path)] == path})
 
 
 def _twofold_secrets(file: Layer, problems: Problems) -> list[str]:

@@ -196,10 +196,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _known_providers(self) -> Self:
         """Reject an oauth key that names no provider."""
-        asked: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
+        named: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
         for name, box in self.mailboxes.items():
-            asked |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
-        if problems := list(unknown_providers(asked, self.oauth)):
+            named |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
+        if problems := list(unknown_providers(named, self.oauth)):
             raise ValueError("\n".join(problems))
         return self
 

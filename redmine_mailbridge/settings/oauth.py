@@ -121,6 +121,6 @@ class OAuthSettings(SettingsTable):
 
 def unknown_providers(asked: Mapping[tuple[str, ...], str | None], known: Mapping[str, OAuthSettings]) -> Iterator[str]:
     """Given the oauth keys by table, yield a line for each that names no `[oauth.NAME]`."""
-    for where, name in asked.items():
+    for path, name in asked.items():
         if name is not None and name not in known:
-            yield f"{'.'.join(where)}.oauth: [oauth.{name}] does not exist{did_you_mean(name, known)}"
+            yield f"{'.'.join(path)}.oauth: [oauth.{name}] does not exist{did_you_mean(name, known)}"

@@ -47,10 +47,10 @@ def share(merged: Layer) -> tuple[dict[Where, Where], list[tuple[Where, str]]]:
             for path in list(_added(box, shared, _kept_out(box, shared))):
                 homes["mailboxes", name, *path] = (TABLE, *path)
     merged.origins.update({
-        (*place, *where[len(home) :]): origin
+        (*place, *key_path[len(home) :]): origin
         for place, home in homes.items()
-        for where, origin in list(merged.origins.items())
-        if where[: len(home)] == home
+        for key_path, origin in list(merged.origins.items())
+        if key_path[: len(home)] == home
     })  # fmt: skip
     return homes, problems
 

@@ -79,10 +79,10 @@ def who_mails(box: MailboxSettings, outgoing: OutgoingSettings) -> WhoMails:
     answers, sends = box.answers, box.outgoing.over(outgoing).sends
     by_us = sends and answers.notes != "never"
     decided = "redmine_users" in answers.model_fields_set
-    left = decided and answers.redmine_users == "leave_to_redmine"
+    left_to_redmine = decided and answers.redmine_users == "leave_to_redmine"
     return WhoMails(
         acknowledges="the bridge" if sends and answers.received else "no one",
-        with_account="Redmine" if left else "the bridge" if by_us else "no one",
+        with_account="Redmine" if left_to_redmine else "the bridge" if by_us else "no one",
         without_account="the bridge" if by_us else "no one",
         decided=decided,
         marker=answers.marker if answers.notes == "marked" else "",

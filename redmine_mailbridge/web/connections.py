@@ -80,19 +80,19 @@ class HttpProtocol(H11Protocol):
         """Has it been the client's turn for too long?"""
         waited = now - self._since
         if self.flow.write_paused:
-            left = self.transport.get_write_buffer_size()
-            return waited > limits.untaken and self._is_still(now, self._untaken - left, limits, left=left)
+            unsent = self.transport.get_write_buffer_size()
+            return waited > limits.untaken and self._is_still(now, self._untaken - unsent, limits, unsent=unsent)
         if self._in_body:
             return waited > limits.head and self._is_still(now, self._received, limits)
         return self._between and waited > limits.head
 
-    def _is_still(self, now: float, went: int, limits: ConnectionLimits, *, left: int = 0) -> bool:
+    def _is_still(self, now: float, went: int, limits: ConnectionLimits, *, unsent: int = 0) -> bool:
         """Given the bytes that went either way during the wait, return whether they are too few. If not, start to
         count again: a quick beginning does not excuse a later stop.
         """
         if went < (now - self._since) * limits.min_rate:
             return True
-        self._since, self._received, self._untaken = now, 0, left
+        self._since, self._received, self._untaken = now, 0, unsent
         return False
 
     @property

@@ -15,8 +15,8 @@ SHORTEST = 10
 def hashed(password: str) -> str:
     """Given a password, return the line that is kept: scheme, parameters, salt and hash."""
     salt = os.urandom(16)
-    made = _scrypt(password, salt, _N, _R, _P)
-    parts = (str(_N), str(_R), str(_P), base64.b64encode(salt).decode(), base64.b64encode(made).decode())
+    digest = _scrypt(password, salt, _N, _R, _P)
+    parts = (str(_N), str(_R), str(_P), base64.b64encode(salt).decode(), base64.b64encode(digest).decode())
     return "scrypt$" + "$".join(parts)
 
 
@@ -26,8 +26,8 @@ def matches(password: str, line: str) -> bool:
         scheme, n, r, p, salt, kept = line.strip().split("$")
         if scheme != "scrypt" or int(n) > 2**20 or int(r) > 32 or int(p) > 16:
             return False
-        made = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
-        return hmac.compare_digest(made, base64.b64decode(kept))
+        digest = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
+        return hmac.compare_digest(digest, base64.b64decode(kept))
     except ValueError:
         return False
 

@@ -38,13 +38,13 @@ class MessageViews:
 
     def _once(self, key: Key, size: int, make: Callable[[], object]) -> Any:
         with self._lock:
-            known = self._known.get(key)
-            future = known[1] if known is not None else Future[Any]()
+            cached = self._known.get(key)
+            future = cached[1] if cached is not None else Future[Any]()
             self._known[key] = (size, future)
             self._known.move_to_end(key)
             while len(self._known) > 1 and sum(mail_size for mail_size, _ in self._known.values()) > MOST_BYTES:
                 self._known.popitem(last=False)
-        if known is None:
+        if cached is None:
             try:
                 future.set_result(make())
             except BaseException as error:  # noqa: BLE001 - raised again where it is waited for

@@ -31,10 +31,10 @@ class ReportCache:
             fresh = self._fresh(kind, now)
         if fresh is not None:
             return fresh
-        made = compute()
+        overview = compute()
         with self._lock:
-            self._keep(kind, now, made)
-        return made
+            self._keep(kind, now, overview)
+        return overview
 
     def at_once(self, kind: Hashable, now: float, compute: Compute) -> tuple[Overview | None, bool]:
         """Given the same, return the last report (None: there is none yet), and whether a newer one is being computed.
@@ -59,13 +59,13 @@ class ReportCache:
         """Take over what a thread has computed in the meantime."""
         if kind in self._begun and self._begun[kind][1].done():
             begun, future = self._begun.pop(kind)
-            took, made = future.result()
-            self._keep(kind, begun + took, made)
+            took, overview = future.result()
+            self._keep(kind, begun + took, overview)
 
-    def _keep(self, kind: Hashable, at: float, made: Overview) -> None:
-        if kind in self._last and self._last[kind][1].report.made_at > made.report.made_at:
+    def _keep(self, kind: Hashable, at: float, overview: Overview) -> None:
+        if kind in self._last and self._last[kind][1].report.made_at > overview.report.made_at:
             return  # a newer one has come in the meantime
-        self._last[kind] = (at, made)
+        self._last[kind] = (at, overview)
         self._last.move_to_end(kind)
         while len(self._last) > REMEMBERED:
             self._last.popitem(last=False)
@@ -76,11 +76,11 @@ class ReportCache:
         def work() -> None:
             began = time.monotonic()
             try:
-                made = compute()
+                overview = compute()
             except BaseException as error:  # noqa: BLE001 - the request that fetches the result raises it
                 future.set_exception(error)
             else:
-                future.set_result((time.monotonic() - began, made))
+                future.set_result((time.monotonic() - began, overview))
 
         if len(self._begun) >= REMEMBERED:  # results that were never asked for again
             self._begun = {begun_kind: (at, each) for begun_kind, (at, each) in self._begun.items() if not each.done()}

@@ -32,15 +32,15 @@ Page = Callable[["PageRequest"], Response]
 
 
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("redmine_mailbridge.web"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["size"] = formatting.size
-    made.globals.update(
+    environment.filters["size"] = formatting.size
+    environment.globals.update(
         version=__version__,
         tones=formatting.TONES,
         short_origin=formatting.short_origin,
@@ -49,7 +49,7 @@ def _environment() -> Environment:
         timing=formatting.timing,
         charts=charts,
     )
-    return made
+    return environment
 
 
 TEMPLATES = _environment()

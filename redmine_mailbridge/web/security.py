@@ -73,8 +73,8 @@ class SecurityMiddleware:
         name = _without_port(host)
         # no foreign name can be made to point here when an address was asked for; machines may
         # use any of the configured names
-        known = name in self._hosts or path in OPEN_TO_PROBES or (path == METRICS and plain(name) is not None)
-        if not known:
+        is_known_host = name in self._hosts or path in OPEN_TO_PROBES or (path == METRICS and plain(name) is not None)
+        if not is_known_host:
             return 421, "This address is not known here. Give the one that people type as url in [admin]."
         if int(headers.get("content-length") or 0) > LARGEST_BODY:
             return 413, f"At most {LARGEST_BODY // 1_000_000} MB."

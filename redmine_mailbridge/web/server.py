@@ -66,15 +66,15 @@ class AdminServer:
         """Listen. Raise SettingsError when the port is taken."""
         host, port = host_and_port(self._listen)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        made = socket.socket(family, socket.SOCK_STREAM)
+        listener = socket.socket(family, socket.SOCK_STREAM)
         try:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            made.bind((host, port))
-            made.listen(128)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(128)
         except OSError as error:
-            made.close()
+            listener.close()
             raise SettingsError(f"[admin] listen: {self._listen}: {error.strerror or error}") from error
-        self._socket = made
+        self._socket = listener
         self._thread.start()
         log.info("admin.listening", address=self.address)
         return self

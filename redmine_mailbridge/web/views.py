@@ -130,5 +130,5 @@ def _to_the_door(call: PageRequest, *, polled: bool) -> Response:
         return Response(status_code=401, headers={"HX-Refresh": "true"})
     request = call.request
     path = request.url.path.removeprefix(call.context.settings.admin.prefix)
-    asked = f"{path}?{request.url.query}" if request.url.query else path
-    return call.to("/login", next=asked if request.method == "GET" and asked != "/" else None)
+    target = f"{path}?{request.url.query}" if request.url.query else path
+    return call.to("/login", next=target if request.method == "GET" and target != "/" else None)

@@ -78,8 +78,8 @@ def _free(name: str, table: OAuthSettings) -> "Provider":
             device=table.device_endpoint or "",
             client_auth="basic",
         )
-    where = table.issuer or table.token_endpoint or ""
-    return _provider(name, where, table, FREE_SCOPES, issuer=table.issuer or "", endpoints=endpoints)
+    title = table.issuer or table.token_endpoint or ""
+    return _provider(name, title, table, FREE_SCOPES, issuer=table.issuer or "", endpoints=endpoints)
 
 
 def connections(settings: Settings) -> "dict[str, SignInConnection]":
@@ -91,13 +91,16 @@ def connections(settings: Settings) -> "dict[str, SignInConnection]":
         own = outgoing_connection(name, box, settings)
         if own is not None and own not in by_name:
             out = box.outgoing.over(settings.outgoing)
-            chosen = out.oauth or box.oauth
-            if chosen is not None:
+            oauth_name = out.oauth or box.oauth
+            if oauth_name is not None:
                 account = out.username or _account(box)
-                made = provider(chosen, settings.oauth[chosen])
+                oauth_provider = provider(oauth_name, settings.oauth[oauth_name])
                 if out.transport == "graph":
-                    account, made = parse_username(account).sign_in, _of_graph(made, settings.oauth[chosen], sends=True)
-                by_name[own] = model.SignInConnection(own, account, made)
+                    account, oauth_provider = (
+                        parse_username(account).sign_in,
+                        _of_graph(oauth_provider, settings.oauth[oauth_name], sends=True),
+                    )
+                by_name[own] = model.SignInConnection(own, account, oauth_provider)
     return by_name
 
 
@@ -109,13 +112,13 @@ def _of_mailbox(box: MailboxSettings, name: str, settings: Settings) -> "Provide
     return _of_graph(provider(name, table), table, sends=box.outgoing.over(settings.outgoing).transport == "graph")
 
 
-def _of_graph(made: "Provider", table: OAuthSettings, *, sends: bool) -> "Provider":
+def _of_graph(oauth_provider: "Provider", table: OAuthSettings, *, sends: bool) -> "Provider":
     """Given a provider, return it with the scopes for Microsoft Graph, unless the settings name some."""
     if table.preset != "microsoft365" or table.scopes is not None:
-        return made
+        return oauth_provider
     by_person = presets.MICROSOFT_GRAPH_SENDING_SCOPES if sends else presets.MICROSOFT_GRAPH_SCOPES
     by_itself = table.grant == "client_credentials"
-    return replace(made, scopes=presets.MICROSOFT_GRAPH_APPLICATION_SCOPES if by_itself else by_person)
+    return replace(oauth_provider, scopes=presets.MICROSOFT_GRAPH_APPLICATION_SCOPES if by_itself else by_person)
 
 
 def outgoing_connection(name: str, box: MailboxSettings, settings: Settings) -> str | None:

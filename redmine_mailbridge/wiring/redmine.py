@@ -61,7 +61,7 @@ def with_text_format(settings: Settings) -> Settings:
         formatting = text_format(client.connection)
     finally:
         client.close()
-    known = next((name for name in get_args(TextFormat) if name == formatting), None)
-    if known is None:
+    supported = next((name for name in get_args(TextFormat) if name == formatting), None)
+    if supported is None:
         raise SettingsError(NO_FORMAT)
-    return settings.model_copy(update={"redmine": settings.redmine.model_copy(update={"text_format": known})})
+    return settings.model_copy(update={"redmine": settings.redmine.model_copy(update={"text_format": supported})})

@@ -23,10 +23,10 @@ def command(invocation: Invocation, *, rebuild: bool) -> None:
         if result.error:
             raise click.ClickException(result.error)
         read = task.last_read
-        asked = application.client.requests - before
+        request_count = application.client.requests - before
         click.echo(
             f"{read.held} time entries stored, {read.changed} of them new or changed; {result.done} changes in total, "
-            f"{result.failed} failed; {asked} requests, {read.requests} of them for time entries"
+            f"{result.failed} failed; {request_count} requests, {read.requests} of them for time entries"
         )
         for line in aggregate.kept(application.settings, application.store).results.refused():
             click.secho(line, fg="yellow", err=True)

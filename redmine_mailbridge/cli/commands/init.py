@@ -99,10 +99,10 @@ def command(
         _init(invocation, options, service=service, add=add, no_input=no_input, force=force, finding=finding,
               tries=tries, kept=kept)  # fmt: skip
     except (click.Abort, KeyboardInterrupt):
-        there = [str(file) for file in kept if file.exists()]
-        if there:
-            again = "init --add" if there[-1].endswith("-add") else "init"
-            words = f"The answers so far, without secrets, are saved in {there[-1]}; the next `{again}` offers them."
+        saved = [str(file) for file in kept if file.exists()]
+        if saved:
+            again = "init --add" if saved[-1].endswith("-add") else "init"
+            words = f"The answers so far, without secrets, are saved in {saved[-1]}; the next `{again}` offers them."
             click.secho(f"\n{words}", fg="yellow", err=True)
         if sys.stdin.isatty():  # Ctrl-C was pressed
             raise click.Abort from None
@@ -224,22 +224,22 @@ def _one_more(form: "Form", offers: "Offers", file: Path, *, finding: bool, kept
     from redmine_mailbridge.cli.setup.questions import ask_for_one
     from redmine_mailbridge.settings.load import load
 
-    there, base = load(file), file.read_text("utf-8-sig")
-    mailbox = Form(_empty(there), tries=form.tries)
+    existing, base = load(file), file.read_text("utf-8-sig")
+    mailbox = Form(_empty(existing), tries=form.tries)
     _go_on(mailbox, file, kept, adding=True)
-    ask_for_one(mailbox, offers, file, finding=finding, there=there, base=base)
+    ask_for_one(mailbox, offers, file, finding=finding, existing=existing, base=base)
     _write(mailbox, file, base=base)
     resume.forget(kept[-1])
     if mailbox["client_id"]:
         form.answers.setdefault("sign_ins", []).append(mailbox)
 
 
-def _empty(there: "Settings") -> dict[str, Any]:
+def _empty(existing: "Settings") -> dict[str, Any]:
     """No answers yet, for a mailbox that is added to existing settings."""
     names = [parameter.name for parameter in command.params if isinstance(parameter, click.Option)]
     return dict.fromkeys(name for name in names if name is not None) | {
-        "outgoing_there": there.outgoing.sends,
-        "providers_there": tuple(there.oauth),
+        "outgoing_there": existing.outgoing.sends,
+        "providers_there": tuple(existing.oauth),
     }
 
 
@@ -259,16 +259,16 @@ def _add(form: "Form", invocation: Invocation, *, no_input: bool, finding: bool,
     redmine_options = [name for name in _OF_REDMINE if form[name] is not None]
     if redmine_options:
         raise click.UsageError(f"--add keeps the settings of Redmine; remove --{redmine_options[0].replace('_', '-')}")
-    there, base = load(file), file.read_text("utf-8-sig")
-    form.answers = _empty(there) | {name: value for name, value in form.answers.items() if value is not None}
+    existing, base = load(file), file.read_text("utf-8-sig")
+    form.answers = _empty(existing) | {name: value for name, value in form.answers.items() if value is not None}
     if no_input:
         _taken(form, finding=finding, of_redmine=False)
     else:
         _go_on(form, file, kept, adding=True)
         offers = Offers()
-        if form.tries and (wrong := offers.known_by(there.redmine)):
+        if form.tries and (wrong := offers.known_by(existing.redmine)):
             click.secho(wrong, fg="yellow")
-        ask_for_one(form, offers, file, finding=finding, there=there, base=base)
+        ask_for_one(form, offers, file, finding=finding, existing=existing, base=base)
     _write(form, file, base=base)
     resume.forget(resume.place(file, adding=True))
     _say_next(form, file, ["systemctl reload redmine-mailbridge"] if service_install.is_handed_over(file) else [])
@@ -280,7 +280,7 @@ def _say_next(form: "Form", file: Path, last: list[str]) -> None:
     from redmine_mailbridge.cli.setup.drafting import name_of
 
     signed = [each for each in (form, *form.answers.get("sign_ins", ())) if each["client_id"]]
-    where = f" --settings {file}" if file not in {Path("settings.toml"), service_install.SETTINGS} else ""
+    option = f" --settings {file}" if file not in {Path("settings.toml"), service_install.SETTINGS} else ""
     names = [*(f"oauth login {name_of(each.answers)}" for each in signed), "check", "receive --dry-run"]
-    steps = [f"redmine-mailbridge {name}{where}" for name in names]
+    steps = [f"redmine-mailbridge {name}{option}" for name in names]
     click.echo("Next: " + ", then ".join([*steps, *last]))

@@ -99,9 +99,9 @@ def listed(invocation: Invocation, filter_: "MessageFilter", *, whole: bool, as_
             if as_json:
                 click.echo(json.dumps(row.as_json() | {"steps": [step.line for step in steps]}, ensure_ascii=False))
                 continue
-            made = f"#{row.issue}" if row.issue else ""
+            issue_shown = f"#{row.issue}" if row.issue else ""
             state_shown = click.style(f"{row.state.value:<13}", fg=COLOURS.get(row.state.value))
-            head = f"{row.id:>6}  {local_time(row.kept_at)}  {state_shown} {made:<7} "
+            head = f"{row.id:>6}  {local_time(row.kept_at)}  {state_shown} {issue_shown:<7} "
             click.echo(f"{head}{one_line(row.requester or row.sender, 28):<28}  {one_line(row.subject, 50)}")
             if row.reason and not whole:
                 click.secho(f"{'':8}{one_line(row.reason, 140)}", dim=True)

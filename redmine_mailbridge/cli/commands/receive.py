@@ -47,8 +47,8 @@ def command(
         from redmine_mailbridge.cli.dry_run import preview
 
         with printer:
-            errors, questions, left = preview(settings, mailboxes, printer.planned)
-        for backlog in left:
+            errors, questions, not_imported = preview(settings, mailboxes, printer.planned)
+        for backlog in not_imported:
             click.echo(backlog, err=True)
         for question in questions:
             click.secho(question, fg="yellow", err=True)

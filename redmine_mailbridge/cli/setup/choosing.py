@@ -36,8 +36,8 @@ class Choice:
             return ""
         matches = exact or self._holding(answer)
         if not matches:
-            known = [*self._names, *filter(None, self._names.values())]
-            return f'no {self._what} is called "{answer}", or the key cannot see it{did_you_mean(answer, known)}'
+            suggestions = [*self._names, *filter(None, self._names.values())]
+            return f'no {self._what} is called "{answer}", or the key cannot see it{did_you_mean(answer, suggestions)}'
         if len(matches) == 1:
             self._form.answers[self._what] = matches[0]  # Enter takes it
             return f'One {self._what} contains "{answer}": {self._called(matches[0])} (press Enter to use it)'

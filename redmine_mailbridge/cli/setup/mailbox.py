@@ -50,19 +50,19 @@ class _Lying:
     vouched: VouchingCount
 
 
-def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | None = None, base: str = "") -> None:
+def ask_for_mailbox(form: Form, file: Path, *, finding: bool, existing: Settings | None = None, base: str = "") -> None:
     """Ask for a mailbox: its address, its servers unless detected, and the login, which is tested.
 
-    `there` are the settings that it is added to, `base` their text. A mailbox in the domain of an existing one is
+    `existing` are the settings that it is added to, `base` their text. A mailbox in the domain of an existing one is
     assumed to be on the same servers.
     """
     form.until_right(("address",), lambda: form.ask("address", "Email address of the mailbox"), lambda: _address(form))
-    names = set(there.mailboxes) if there is not None else set()
+    names = set(existing.mailboxes) if existing is not None else set()
     while name_of(form.answers) in names:
         form.answers["mailbox"] = None
         form.ask("mailbox", f'The name "{name_of(form.answers)}" is in use. Name for this mailbox')
-    like = _like(form, there)
-    form.found_out(_as_there(form, like, there) if like is not None and there is not None else {"offer": None})
+    like = _like(form, existing)
+    form.found_out(_as_there(form, like, existing) if like is not None and existing is not None else {"offer": None})
     if like is None:
         form.found_out(found_out(form.answers, finding=finding))
     if form["preset"] is None:
@@ -83,22 +83,22 @@ def ask_for_mailbox(form: Form, file: Path, *, finding: bool, there: Settings | 
     ask_who_vouches(form, backlogs[-1].vouched if backlogs else None)
 
 
-def _like(form: Form, there: Settings | None) -> MailboxSettings | None:
+def _like(form: Form, existing: Settings | None) -> MailboxSettings | None:
     """An existing mailbox of the same domain."""
     domain = str(form["address"]).rpartition("@")[2].lower()
-    boxes = there.active_mailboxes.values() if there is not None else ()
+    boxes = existing.active_mailboxes.values() if existing is not None else ()
     alike = [box for box in boxes if box.address.rpartition("@")[2].lower() == domain and box.protocol != "graph"]
     return alike[-1] if alike and not (form["host"] or form["preset"]) else None
 
 
-def _as_there(form: Form, like: MailboxSettings, there: Settings) -> Answers:
+def _as_there(form: Form, like: MailboxSettings, existing: Settings) -> Answers:
     """The servers of an existing mailbox as answers, unless they are given. Print them."""
-    out = like.outgoing.over(there.outgoing)
+    out = like.outgoing.over(existing.outgoing)
     servers: Answers = {"protocol": like.protocol, "preset": like.preset, "offer": None}
     if like.preset is None:
         names = ("host", "port", "security", "ca_file", "allow_cleartext")
         servers |= {name: getattr(like, name) for name in names}
-    if like.preset is None and out.host is not None and not there.outgoing.sends:
+    if like.preset is None and out.host is not None and not existing.outgoing.sends:
         servers |= {f"smtp_{name}": getattr(out, name) for name in ("host", "port", "security", "ca_file")}
         servers |= {"smtp_allow_cleartext": out.allow_cleartext, "smtp_username": "" if out.username == "" else None}
     click.secho(f"Using the servers of {like.address}: {like.host}:{like.port}.", dim=True)
@@ -217,22 +217,22 @@ def _lying(settings: Settings, name: str) -> _Lying:
     """Count the messages in the folders of a mailbox."""
     box = settings.mailboxes[name]
     mailbox = mailbox_of(name, box)
-    there: list[Listed] = []
+    listed: list[Listed] = []
     vouching = VouchingCount()
     try:
         mailbox.connected()
         for folder in box.folders:
             mailbox.state(folder)
             here = mailbox.list_new(folder)
-            there += here
+            listed += here
             vouching = vouching if vouching.name else vouched(mailbox, list(here))
     except MailbridgeError as error:
         click.secho(f"cannot list the existing messages: {error}", fg="yellow")
     finally:
         mailbox.close()
-    newest = max((message.received_at for message in there if message.received_at is not None), default=None)
+    newest = max((message.received_at for message in listed if message.received_at is not None), default=None)
     after = newest + dt.timedelta(seconds=1) if newest is not None else dt.datetime.now(dt.UTC) - CLOCKS_DIFFER
-    return _Lying(len(there), after.astimezone(dt.UTC).replace(microsecond=0), vouching)
+    return _Lying(len(listed), after.astimezone(dt.UTC).replace(microsecond=0), vouching)
 
 
 def _settings(form: Form, file: Path, base: str) -> Settings:

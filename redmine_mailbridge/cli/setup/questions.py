@@ -34,10 +34,10 @@ def ask_for_all(form: Form, file: Path, *, finding: bool) -> Offers:
 
 
 def ask_for_one(
-    form: Form, offers: Offers, file: Path, *, finding: bool, there: Settings | None = None, base: str = ""
+    form: Form, offers: Offers, file: Path, *, finding: bool, existing: Settings | None = None, base: str = ""
 ) -> None:
-    """Ask for a mailbox and how its mail is handled. `there` are the existing settings, `base` their text."""
-    ask_for_mailbox(form, file, finding=finding, there=there, base=base)
+    """Ask for a mailbox and how its mail is handled. `existing` are the settings there are, `base` their text."""
+    ask_for_mailbox(form, file, finding=finding, existing=existing, base=base)
     ask_for_project(form, offers)
     if form["unknown_sender"] is None:
         click.echo(_STRANGERS)

@@ -120,8 +120,8 @@ def ask_for_project(form: Form, offers: Offers) -> None:
 
 def _choose(form: Form, among: Choice, what: str, ask: Callable[[], None]) -> None:
     """List the choices, and ask until the answer is one of them."""
-    if form[what] is None and (there := among.begin()):
-        click.echo(there)
+    if form[what] is None and (choices := among.begin()):
+        click.echo(choices)
     form.until_right((what,), ask, among.settle)
 
 

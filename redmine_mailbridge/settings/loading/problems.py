@@ -130,11 +130,11 @@ class Problems:
         field = schema.field_at(Settings, path)
         description = f" ({field.description})" if field is not None and field.description else ""
         origin = self._origin(path[:-1])
-        where = origin if origin.kind == "file" else self.file
+        place = origin if origin.kind == "file" else self.file
         if schema.model_at(Settings, path) is not None or path == ("mailboxes",):
             header = schema.dotted(path) + (".NAME" if path == ("mailboxes",) else "")
-            return origin.line, f"{where}: [{header}]: this table is missing{description}"
-        return origin.line, f"{where}: [{schema.dotted(path[:-1])}] {path[-1]}: is missing{description}"
+            return origin.line, f"{place}: [{header}]: this table is missing{description}"
+        return origin.line, f"{place}: [{schema.dotted(path[:-1])}] {path[-1]}: is missing{description}"
 
     def _unknown(self, path: Where) -> str:
         name, model = str(path[-1]), schema.model_at(Settings, path[:-1])

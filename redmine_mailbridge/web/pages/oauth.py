@@ -34,10 +34,8 @@ def begin(call: PageRequest) -> Response:
     except (LoginRefused, ProviderAway, SettingsError) as error:
         return _page(call, problem=with_advice(str(error)), status=400)
     call.audit("oauth", f"{name}: begun")
-    where = urlsplit(flow.url).hostname or ""
-    answer = call.render(
-        "oauth_go.html", title=call.words("Sign in at {where}", where=where), url=flow.url, where=where
-    )
+    host = urlsplit(flow.url).hostname or ""
+    answer = call.render("oauth_go.html", title=call.words("Sign in at {where}", where=host), url=flow.url, where=host)
     answer.set_cookie(
         STATE,
         flow.state,

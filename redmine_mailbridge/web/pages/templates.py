@@ -79,8 +79,8 @@ def frame(call: PageRequest) -> Response:
     """The HTML of a mail with made-up values, in the frame that strangers' mails have too."""
     kind, language = call.request.path_params["kind"], call.query("language") or "en"
     texts = Templates(_own(call)).preview(kind, language) if kind in KINDS else None
-    made = sanitised(texts.html) if texts and texts.html else f"<pre>{markup.escape(texts.text if texts else '')}</pre>"
-    return framed(call, made)
+    html = sanitised(texts.html) if texts and texts.html else f"<pre>{markup.escape(texts.text if texts else '')}</pre>"
+    return framed(call, html)
 
 
 def _own(call: PageRequest) -> Path | None:
