@@ -8,6 +8,7 @@ import click
 from redmine_mailbridge.cli.main import Invocation, pass_invocation
 
 if TYPE_CHECKING:
+    from redmine_mailbridge.cli.output import Printer
     from redmine_mailbridge.settings.models import Settings
 
 
@@ -44,14 +45,7 @@ def command(
     require_mailboxes(mailboxes, settings)
     printer = Printer(as_json=as_json)
     if dry_run:
-        from redmine_mailbridge.cli.dry_run import preview
-
-        with printer:
-            errors, questions, not_imported = preview(settings, mailboxes, printer.planned)
-        for backlog in not_imported:
-            click.echo(backlog, err=True)
-        for question in questions:
-            click.secho(question, fg="yellow", err=True)
+        errors = _dry_run(settings, mailboxes, printer)
     else:
         if sys.stdin.isatty() and not as_json:
             settings = _decided(settings, mailboxes)
@@ -83,6 +77,19 @@ def command(
             if lock is not None:
                 lock.release()
     printer.end(errors, code=2 if open_questions else 1)
+
+
+def _dry_run(settings: "Settings", mailboxes: tuple[str, ...], printer: "Printer") -> list[str]:
+    """Print what a pass would do, what it would ask and what it would not import. Return the errors."""
+    from redmine_mailbridge.cli.dry_run import preview
+
+    with printer:
+        errors, questions, not_imported = preview(settings, mailboxes, printer.planned)
+    for backlog in not_imported:
+        click.echo(backlog, err=True)
+    for question in questions:
+        click.secho(question, fg="yellow", err=True)
+    return errors
 
 
 def _decided(settings: "Settings", only: tuple[str, ...]) -> "Settings":
