@@ -178,20 +178,7 @@ class AgentNoteMailer:
             return not_mailed(people.why_nobody, self._notices(people), people.redmine_tells(row.requester))
         note = content if isinstance(content, AgentNote) else AgentNote()
         files, left_out = self._files(note, mailing.max_attachments)
-        variables = {
-            "agent": {"name": as_written(author)},
-            "fields": CustomFieldValues(
-                {str(f["name"]): _value(f.get("value")) for f in issue_data.get("custom_fields", ())}
-            ),
-            "note": {
-                "text": as_text(note.text, self._text_format),
-                "html": as_html(note.text, self._text_format),
-                "author": as_written(author) if by_agent else "",
-                "signed": by_agent and is_signed(as_text(note.text, self._text_format), author),
-                "date": Moment.of(_seconds(entry)),
-                "left_out": left_out,
-            },
-        }
+        variables = self._variables(note, entry, visible, left_out, by_agent=by_agent)
         mail = IssueMail(
             "answer" if has_agent_note else "closed",
             row,
@@ -212,6 +199,27 @@ class AgentNoteMailer:
         queued = self._decisions.decide(decided, composed.mails, mail_id=row.mail_id, notices=notices)
         log.info("answers.queued", issue=row.id, journal=number, kind=composed.mails[0].kind, mails=len(composed.mails))
         return len(composed.mails) if queued else 0
+
+    def _variables(
+        self, note: AgentNote, entry: Mapping[str, Any], visible: VisibleIssue, left_out: Sequence[str],
+        *, by_agent: bool,
+    ) -> dict[str, object]:  # fmt: skip
+        """What the template of the mail about a journal may use."""
+        author = str((entry.get("user") or {}).get("name", ""))
+        text = as_text(note.text, self._text_format)
+        fields = visible.issue_data.get("custom_fields", ())
+        return {
+            "agent": {"name": as_written(author)},
+            "fields": CustomFieldValues({str(f["name"]): _value(f.get("value")) for f in fields}),
+            "note": {
+                "text": text,
+                "html": as_html(note.text, self._text_format),
+                "author": as_written(author) if by_agent else "",
+                "signed": by_agent and is_signed(text, author),
+                "date": Moment.of(_seconds(entry)),
+                "left_out": left_out,
+            },
+        }
 
     # ------------------------------------------------------------------ to whom
 
