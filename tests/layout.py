@@ -22,6 +22,7 @@ ROOMS = (
 IMPORTS_LATE = ("wiring", "cli")
 """The rooms that may import inside functions, so that a command loads only what it needs."""
 MOST_AT_THE_TOP, MOST_IN_A_FOLDER = 5, 30
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 60
 ALLOWED: frozenset[tuple[str, str]] = frozenset()
 """Imports against the order that are known: (module, module). It only ever shrinks, and is empty."""
 

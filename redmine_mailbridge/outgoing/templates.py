@@ -85,12 +85,9 @@ class Templates:
 
     @staticmethod
     def _whole(
-        render: Callable[[str, str, Mapping[str, Any]], Rendered],
-        kind: str,
-        language: str,
-        variables: Mapping[str, Any],
-        around: Mapping[str, Any],
-    ) -> Rendered:
+        render: Callable[[str, str, Mapping[str, Any]], Rendered], kind: str, language: str,
+        variables: Mapping[str, Any], around: Mapping[str, Any],
+    ) -> Rendered:  # fmt: skip
         inner = render(kind, language, variables)
         values = {**around, "subject": inner.subject, "text": inner.text.strip("\n"), "html": inner.html.strip()}
         whole = render(FRAME, language, values)
