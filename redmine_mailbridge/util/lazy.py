@@ -1,6 +1,7 @@
 """Modules that are imported on first use: for slow libraries, or extras."""
 
 import importlib
+from types import ModuleType
 from typing import Any
 
 
@@ -9,9 +10,12 @@ class _LazyModule:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._module: ModuleType | None = None
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(importlib.import_module(self._name), attribute)
+        if self._module is None:
+            self._module = importlib.import_module(self._name)
+        return getattr(self._module, attribute)
 
 
 def lazy_import(name: str) -> Any:
