@@ -36,8 +36,9 @@ class ReportCache:
             self._keep(kind, now, overview)
         return overview
 
-    def at_once(self, kind: Hashable, now: float, compute: Compute) -> tuple[Overview | None, bool]:
-        """Given the same, return the last report (None: there is none yet), and whether a newer one is being computed.
+    def last(self, kind: Hashable, now: float) -> tuple[Overview | None, bool]:
+        """Given the kind of a report and the time now, return the last report (None: there is none yet), and whether
+        it is older than a minute: then `begin` a newer one.
 
         Raise what computing raised, once: the next request computes it again.
         """
@@ -46,10 +47,16 @@ class ReportCache:
             fresh = self._fresh(kind, now)
             if fresh is not None:
                 return fresh, False
+            return (self._last[kind][1] if kind in self._last else None), True
+
+    def begin(self, kind: Hashable, now: float, compute: Compute) -> None:
+        """Given the same and what computes the report, compute it in a thread, unless that is being done or too many
+        are being computed.
+        """
+        with self._lock:
             running = sum(not future.done() for _, future in self._begun.values())
             if kind not in self._begun and running < AT_ONCE:
                 self._begin(kind, now, compute)
-            return (self._last[kind][1] if kind in self._last else None), True
 
     def _fresh(self, kind: Hashable, now: float) -> Overview | None:
         at, last = self._last.get(kind, (0.0, None))

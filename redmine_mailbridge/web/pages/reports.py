@@ -21,17 +21,25 @@ TYPES = {"csv": "text/csv", "json": "application/json", "html": "text/html"}
 def show(call: PageRequest) -> Response:
     """The report of a period, by what is chosen. With many messages it is the last one while a new one is computed."""
     kind, compute = _chosen(call)
-    if call.context.statistics.newest_number() > MANY:
-        shown, computing = call.context.reports.at_once(kind, call.now, compute)
-    else:
-        shown, computing = call.context.reports.whole(kind, call.now, compute), False
+    if call.context.statistics.newest_number() <= MANY:
+        return _page(call, kind, call.context.reports.whole(kind, call.now, compute), computing=False)
+    shown, outdated = call.context.reports.last(kind, call.now)
+    page = _page(call, kind, shown, computing=outdated)
+    if outdated:  # after the page is made: computing would take half of the processor from it
+        call.context.reports.begin(kind, call.now, compute)
+    return page
+
+
+def _page(call: PageRequest, kind: tuple[By, Period], shown: Overview | None, *, computing: bool) -> Response:
+    """The page of a report; None: there is none yet."""
     chosen: dict[str, Any] = {"by": kind[0], "choices": BYS, "first": call.query("first"), "last": call.query("last")}
+    title = call.words("Reports")
     if shown is None:
-        return call.render("reports.html", title=call.words("Reports"), computing=True, made_at=None, **chosen)
+        return call.render("reports.html", title=title, computing=True, made_at=None, **chosen)
     report = shown.report
     return call.render(
         "reports.html",
-        title=call.words("Reports"),
+        title=title,
         computing=computing,
         **chosen,
         made_at=report.made_at,
