@@ -68,6 +68,7 @@ def test_what_no_database_stores(store: Store, text: str, stored: str) -> None:
         ])  # fmt: skip
     with store.database.read() as db:
         assert [stored, "plain", stored] == [Meta(db).get(key) for key in ("one", "two", "three")]
+        assert stored == db.execute(sa.text("SELECT :value"), {"value": text}).scalar(), "also as the only value"
 
 
 class _Reported(Exception):

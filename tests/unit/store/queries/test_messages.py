@@ -250,3 +250,11 @@ def test_recipients(store: Store, archive: MessageQueries) -> None:
     outbox.discard([rows["lee@c.example"].id], by="anna")
     assert {7: frozenset({"kim@c.example"}), 9: frozenset()} == archive.mailed([7, 9])
     assert {} == archive.mailed([])
+
+
+def test_no_mail_waits_for_itself(store: Store, archive: MessageQueries) -> None:
+    """Neither for being unread, nor for naming its own Message-ID among those that it refers to."""
+    unread, own = keep(store, 1), keep(store, 2, "sales")
+    describe(store, own, "own@c.example")
+    rows = {row.id: row for row in archive.messages(MessageFilter())}
+    assert [None, None] == [archive.open_before(rows[one], ["own@c.example"]) for one in (unread, own)]
