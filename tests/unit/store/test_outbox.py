@@ -345,3 +345,5 @@ def test_whose_turn_it_is(outbox: Outbox, store: Store) -> None:
     outbox.queue([_mail(7, issue=7)])
     order = [mail.message_id for mail in outbox.claim("support", limit=9)]
     assert [f"m{number}@x" for number in (1, 2, 3, 4, 5, 7, 6)] == order
+    answers = {mail_id: [mail.message_id for mail in outbox.of_mail(mail_id)] for mail_id in (first, second)}
+    assert {first: ["m1@x", "m6@x"], second: ["m5@x"]} == answers
