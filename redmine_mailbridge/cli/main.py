@@ -18,18 +18,17 @@ import click
 from redmine_mailbridge import __version__
 from redmine_mailbridge.cli import commands, streams
 from redmine_mailbridge.errors import MailbridgeError, SettingsError
-from redmine_mailbridge.util.dataclass import dataclass
 
 if TYPE_CHECKING:
     from redmine_mailbridge.settings.load import Loaded
     from redmine_mailbridge.settings.models import Settings
 
 
-@dataclass(slots=True)
 class Invocation:
     """Passed to every command: the requested settings file, and ways to load it."""
 
-    settings_file: Path | None = None
+    def __init__(self, settings_file: Path | None = None) -> None:
+        self.settings_file = settings_file
 
     def loaded(self) -> "Loaded":
         """Load the settings with their origins and configure logging accordingly. Raise SettingsError."""
