@@ -28,6 +28,10 @@ FURTHER_ADDRESSES = (
     "this Redmine is older than 5.1: it finds users by their default address only; mail from another address of a "
     "user counts as an unknown sender's"
 )
+NO_AGENTS = (
+    'issue.agent_replies = "mail": a key without admin rights cannot write in the name of agents, so their replies by '
+    "mail are private notes and are not sent to customers"
+)
 TEXT_FORMATS = ("string", "text")
 
 
@@ -60,6 +64,8 @@ def redmine_checks(
             yield from mailbox_names(name, box, metadata)
             yield from RefusalForecast(name, box, client, metadata, samples, marker=marker, trial=trial).checks()
             yield from _own_address(name, box, metadata)
+            if box.issue.agent_replies == "mail" and not metadata.can_impersonate:
+                yield Check(f"mailbox {name}: agents' replies", None, NO_AGENTS)
         yield from rule_names(settings, metadata)
         yield from rule_changes(settings, samples, metadata)
     except RedmineError as error:

@@ -16,7 +16,7 @@ from dataclasses import field
 
 from redmine_mailbridge.util.dataclass import dataclass
 
-TO_TEAM = frozenset({"escalation"})
+TO_TEAM = frozenset({"escalation", "withheld"})
 """The kinds that are meant for the team, in the mailbox's own language, even where a customer is among its readers."""
 _HASH_LENGTH = 26
 _ID = re.compile(

@@ -37,6 +37,26 @@ class RejectionReason(StrEnum):
     NOT_ACCEPTED = "not_accepted"
 
 
+class NotMailed(StrEnum):
+    """Why an agent's reply by mail is not sent to the requester, as far as the agent can do something about it."""
+
+    UNPROVEN = "unproven"
+    TRUST = "trust"
+    NO_ACCESS = "no_access"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReply:
+    """What happens to the note that an agent's reply by mail becomes: it is sent to the requester (`to_requester`), or
+    the agent asked for a private note, or it is private because of `not_mailed`, which the address of the agent's
+    Redmine account (`account`) is informed of.
+    """
+
+    to_requester: bool = False
+    not_mailed: NotMailed | None = None
+    account: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """The known data of a Redmine user. `status` is active, registered or locked."""
@@ -310,7 +330,8 @@ class Plan:
     proven. `claims`: the sender's address is that of a Redmine user that it may not act as. `unfit`: what the settings
     name for this message and Redmine does not have, or rejects, one line each. `unreached_issue`: the one in which the
     answered issue continues, but to which the sender may not write; its agents are notified. `vouched`: how the agent
-    who wrote the message passes the requester on; None for any other message.
+    who wrote the message passes the requester on; None for any other message. `agent_reply` is what becomes of an
+    agent's reply; None for any other message, and if the settings treat agents' replies like any other.
     """
 
     action: Action
@@ -345,6 +366,7 @@ class Plan:
     unfit: tuple[str, ...] = ()
     unreached_issue: int | None = None
     vouched: Vouched | None = None
+    agent_reply: AgentReply | None = None
 
     def __str__(self) -> str:
         """One English line."""

@@ -101,6 +101,10 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "received": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in ("id", "subject", "url")}},
     "received_reply": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in ("id", "subject", "url")}},
     "refused": {**_ALWAYS, **_MAIL},
+    "withheld": {
+        **_ALWAYS, **_MAIL, "reason": "Your mail server did not confirm that the message was yours.",
+        "issue": {name: ISSUE[name] for name in ("id", "subject", "url")},
+    },
     "registration": {**_ALWAYS, **_MAIL},
     "answer": {**_ALWAYS, **_ABOUT_ISSUE, **_NOTE},
     "closed": {**_ALWAYS, **_ABOUT_ISSUE, **_NOTE},

@@ -11,7 +11,7 @@ from redmine_mailbridge.policy.keywords import find_keywords
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible, subaddress
 from redmine_mailbridge.policy.own_mail import own_mail
 from redmine_mailbridge.policy.references import redmines_issue, redmines_own, referenced, subject_tags
-from redmine_mailbridge.policy.requester import requester_of
+from redmine_mailbridge.policy.requester import Requester, requester_of
 from redmine_mailbridge.policy.rules import apply_rules
 from redmine_mailbridge.policy.sender import login_for
 from redmine_mailbridge.policy.strictest import different
@@ -50,8 +50,18 @@ def requested_facts(message: Message, route: Route, mailbox: MailboxIdentity) ->
         same_subject=settings.bundle_window.total_seconds() > 0,
         anyone=settings.unknown_sender == "create",
         followed=settings.follow_closed,
-        agents=(message.sender.key, passed_on.address.key) if passed_on else (),
+        agents=_agents(message, route, mailbox, passed_on),
     )
+
+
+def _agents(message: Message, route: Route, mailbox: MailboxIdentity, passed_on: Requester | None) -> tuple[str, ...]:
+    """The addresses that may be agents': those of a mail that passes a customer on, and of a reply if agents' replies
+    are not like any other in this mailbox, or in one that may have created the issue.
+    """
+    routes = (route, *mailbox.routes.values())
+    replying = any(each.issue.agent_replies != "note" for each in routes)
+    sender = (message.sender.key,) if passed_on or (replying and message.sender.domain) else ()
+    return sender + ((passed_on.address.key,) if passed_on else ())
 
 
 def _keywords(message: Message, route: Route) -> dict[str, str]:

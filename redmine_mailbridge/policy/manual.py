@@ -91,7 +91,7 @@ def by_hand(
         return context.finish(Action.HOLD, f"#{manual_decision.issue} is in a project that is closed or archived")
     why = f"filed to #{manual_decision.issue} by {manual_decision.who}"
     match = IssueMatch(issue, private=private_anywhere(context, issue))
-    return _silent(note(context.about(issue), match, why=why), manual_decision)
+    return _silent(note(context.about(issue), match, why=why, by_hand=True), manual_decision)
 
 
 def _silent(plan: Plan, manual_decision: ManualDecision) -> Plan:

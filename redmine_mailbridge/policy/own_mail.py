@@ -6,6 +6,8 @@ from redmine_mailbridge.policy.requester import Requester, is_others
 from redmine_mailbridge.settings.issue import Route
 
 REPLYING_MACHINES = frozenset({AutomaticKind.AUTO_REPLY, AutomaticKind.BOUNCE})
+AUTO_FORWARDED = ("x-autoforward", "x-autoforwarded", "autoforwarded", "x-ms-exchange-organization-autoforwarded")
+"""Header fields by which programs say that a rule has forwarded a mail."""
 
 
 def own_mail(message: Message, mailbox: MailboxIdentity) -> str | None:
@@ -55,3 +57,13 @@ def earns_answer(message: Message, mailbox: MailboxIdentity, requester: Requeste
     if kind is AutomaticKind.LIST:
         return requester.own
     return kind is None and (message.automatic.answerable or message.automatic.unanswerable_from)
+
+
+def sent_by_machine(message: Message) -> bool:
+    """May a machine have sent it, such as a rule that forwards all mail?"""
+    if message.automatic.kind is not None or message.spam.spam:
+        return True
+    if any(message.header(name).strip().lower() not in {"", "no", "false"} for name in AUTO_FORWARDED):
+        return True
+    looped, source = message.header("x-ms-exchange-inbox-rules-loop"), "x-ms-exchange-generated-message-source"
+    return message.sender.key in looped.lower() or "rule" in message.header(source).lower()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from redmine_mailbridge.model.mail import LeftOut
 from redmine_mailbridge.model.plan import Action, Facts, Issue, IssueFields, Plan
+from redmine_mailbridge.policy.agent_reply import JudgedReply, judge
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver, known_id, of_no_use, watchers
 from redmine_mailbridge.policy.issue_match import IssueMatch
@@ -16,14 +17,19 @@ from redmine_mailbridge.util.suggest import did_you_mean
 SHOWN_TO_ALL = "Redmine shows the files of a private note to everybody who sees the issue; it stays in the mail"
 
 
-def note(context: DecisionContext, thread: IssueMatch, *, why: str = "", machine: bool = False) -> Plan:
+def note(
+    context: DecisionContext, thread: IssueMatch, *, why: str = "", machine: bool = False, by_hand: bool = False
+) -> Plan:
     """Given a message and the issue that it may reach, return the plan of the note. Raise AssertionError without one.
 
-    A machine's message (`machine`) changes nothing and claims no user.
+    A machine's message (`machine`) changes nothing and claims no user. One that a person files (`by_hand`) is not sent
+    to the requester.
     """
-    context = _for_the_team(context) if thread.private else context
     issue = thread.issue
     assert issue is not None, "a note needs an issue"  # noqa: S101 - the caller has looked
+    judged = JudgedReply(context, thread) if machine else judge(context, thread, issue, by_hand=by_hand)
+    context, thread = judged.context, judged.match
+    context = _for_the_team(context) if thread.private else context
     user = context.sender.user if thread.as_user else None
     act_as = user.login if user and context.facts.can_impersonate and not machine else None
     written = context.message.body.written or context.message.body.whole
@@ -49,10 +55,18 @@ def note(context: DecisionContext, thread: IssueMatch, *, why: str = "", machine
         keywords=keywords.values,
         keyword_lines=keywords.lines,
         groups=() if machine else joins(context.sender, None, context.route, context.facts),
-        template=None if machine or thread.private else context.answer("received_reply"),
+        template=_template(context, judged, machine=machine),
+        agent_reply=judged.agent_reply,
         machine=machine,
         unreached_issue=thread.unreached.id if thread.unreached else None,
     )
+
+
+def _template(context: DecisionContext, judged: JudgedReply, *, machine: bool) -> str | None:
+    """The kind of auto-reply to a reply: agents are informed only of what did not reach the requester."""
+    if judged.agent_reply is not None:
+        return context.answer("withheld") if judged.agent_reply.not_mailed is not None else None
+    return None if machine or judged.match.private else context.answer("received_reply")
 
 
 def _for_the_team(context: DecisionContext) -> DecisionContext:

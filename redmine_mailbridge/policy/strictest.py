@@ -12,6 +12,7 @@ _UNKNOWN = ("create", "accept", "hold", "ignore", "refuse")
 _TRUST = ("any", "internal", "authenticated")
 _REFERENCES = ("anyone", "public", "participants")
 _FORWARDED = ("original", "forwarder")
+_AGENT_REPLIES = ("mail", "note", "private")
 _KEYWORDS = ("anyone", "users")
 
 
@@ -44,6 +45,7 @@ def strictest(routes: tuple[Route, ...]) -> Route:
             "check_permissions": any(issue.check_permissions for issue in issues),
             "signed_references": max((issue.signed_references for issue in issues), key=_REFERENCES.index),
             "forwarded": max((issue.forwarded for issue in issues), key=_FORWARDED.index),
+            "agent_replies": max((issue.agent_replies for issue in issues), key=_AGENT_REPLIES.index),
             "keywords_from": max((issue.keywords_from for issue in issues), key=_KEYWORDS.index),
             "allow_override": tuple(sorted(overrides)),
         }

@@ -12,20 +12,18 @@ from redmine_mailbridge.mail.text.forwards import without_forward_prefix
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
+from redmine_mailbridge.policy.own_mail import sent_by_machine
 from redmine_mailbridge.policy.project import ProjectChoice
 from redmine_mailbridge.policy.requester import FoundBy, Requester, is_person
 from redmine_mailbridge.policy.sender import Sender, believed, blocked
 from redmine_mailbridge.settings.issue import Route
-
-AUTO_FORWARDED = ("x-autoforward", "x-autoforwarded", "autoforwarded", "x-ms-exchange-organization-autoforwarded")
-"""Header fields by which programs say that a rule has forwarded a mail."""
 
 
 def candidate(message: Message, mailbox: MailboxIdentity, route: Route) -> Requester | None:
     """Given a mail, return the customer whom it passes on if an agent wrote it; None if there is none, if the settings
     do not ask for it, or if the From address is not believed.
     """
-    if route.issue.forwarded != "original" or not believed(message, route) or _by_machine(message):
+    if route.issue.forwarded != "original" or not believed(message, route) or sent_by_machine(message):
         return None
     requester = _passed_on(message, mailbox)
     if requester is None or requester.address.key == message.sender.key or not is_person(requester.address, mailbox):
@@ -46,16 +44,6 @@ def _passed_on(message: Message, mailbox: MailboxIdentity) -> Requester | None:
     if len(message.to) == 1 and any(mailbox.ours(address.address) for address in message.cc):
         return Requester(message.to[0], FoundBy.WRITTEN_TO)
     return None
-
-
-def _by_machine(message: Message) -> bool:
-    """May a machine have sent it, such as a rule that forwards all mail?"""
-    if message.automatic.kind is not None or message.spam.spam:
-        return True
-    if any(message.header(name).strip().lower() not in {"", "no", "false"} for name in AUTO_FORWARDED):
-        return True
-    looped, source = message.header("x-ms-exchange-inbox-rules-loop"), "x-ms-exchange-generated-message-source"
-    return message.sender.key in looped.lower() or "rule" in message.header(source).lower()
 
 
 def passed_on(context: DecisionContext, place: ProjectChoice) -> DecisionContext:

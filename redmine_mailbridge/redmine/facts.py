@@ -89,7 +89,7 @@ class FactFinder:
             may_add_issues=self._permitted(sender, "add_issues", projects.values()),
             may_add_watchers=self._permitted(sender, "add_issue_watchers", {**theirs, **projects}.values()),
             anyone_may_add=self._open_to_all(projects.values()) if sender is None and request.anyone else NOBODY,
-            agents=self._agents(request.agents, users, projects.values()),
+            agents=self._agents(request.agents, users, {**theirs, **projects}.values()),
             logins={login: user for login in request.logins if (user := metadata.people.by_login(login)) is not None},
             groups=groups,
             open_issues={user: metadata.people.open_issues(user) for user in sorted(takers)},

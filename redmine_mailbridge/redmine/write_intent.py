@@ -70,7 +70,8 @@ class WriteIntent:
     answered issue continues there. `vouched`: how an agent, who wrote the message, passes the requester on.
     `machine`: an auto-reply or a delivery report, which counts for neither side. `proven`: the sender is proven.
     `claims`: the sender's address is that of a Redmine user that the message may not act as. `names` are the names of
-    the numbers in attributes. `decided` is the decision by hand that it carries out, None for none.
+    the numbers in attributes. `to_requester`: the note is an agent's reply that is sent to the requester. `decided` is
+    the decision by hand that it carries out, None for none.
     `words` are the keyword lines whose values the request sets. `rest` are the texts of further notes: at first
     those that are known to be needed, and, once `first` holds the request's result, those to be written
     after this one; `request` is such a note then (`further.py`). A text that is longer than `limit` bytes (0:
@@ -107,6 +108,7 @@ class WriteIntent:
     first: CreatedRecord | None = None
     wide: bool = False
     decided: str | None = None
+    to_requester: bool = False
 
     @property
     def creates(self) -> bool:
@@ -234,6 +236,7 @@ class WriteIntent:
                 "dropped": self.dropped,
                 "wide": self.wide,
                 "decided": self.decided,
+                "to_requester": self.to_requester,
                 "proven": self.proven,
                 "claims": self.claims,
                 "names": dict(self.names),
@@ -273,6 +276,7 @@ class WriteIntent:
             dropped=found.get("dropped", False),
             wide=found.get("wide", False),
             decided=found.get("decided"),
+            to_requester=found.get("to_requester", False),
             proven=found.get("proven", False),
             claims=found.get("claims", False),
             names=found.get("names", {}),

@@ -120,6 +120,15 @@ class IssueSettings(SettingsTable):
         "in the project.",
         "forwarder",
     )
+    agent_replies: Literal["note", "mail", "private"] = setting(
+        'What an agent\'s reply by mail becomes, for example to a notification of Redmine. "note": a note that is not '
+        'sent to the requester. "mail": a note that is sent to the requester as if it had been written in Redmine '
+        "(`answers.notes`), if the mail server authenticates the sender (`trust`) and the agent may write to the "
+        'issue; else a private note, of which the agent is informed (template `withheld`). "private": a private note. '
+        'A first line `/private` makes the note private unless this is "note". An agent is a Redmine user who may edit '
+        "issues in the project and did not create the issue.",
+        "note",
+    )
     follow_closed: tuple[Literal["duplicates", "copied_to"], ...] = setting(
         "By which relations a reply to a closed issue goes to another issue, if the sender may write there: "
         '"duplicates" to the issue that it duplicates, "copied_to" to its copy, in which the participants of the '

@@ -188,6 +188,8 @@ class MailboxSettings(StartSettings):
                 "issue.project: is missing: set it, name a project in a rule, set issue.project_from_subaddress or "
                 "issue.reply_only to true, or add project to issue.allow_override"
             )
+        if self.issue.agent_replies == "mail":
+            problems += self._not_with_agent_replies()
         if self.keep_days is not None and self.after_success != "keep":
             problems.append('keep_days: applies only with after_success = "keep"')
         if self.protocol != "pop3" and self.after_failure == "delete":
@@ -207,6 +209,21 @@ class MailboxSettings(StartSettings):
             )
             if folder is not None and folder_key(folder) in read
         ]
+        return problems
+
+    def _not_with_agent_replies(self) -> list[str]:
+        """Likewise, what keeps agents' replies by mail from being sent to the requester."""
+        problems = []
+        if self.answers.notes == "never":
+            problems.append(
+                'issue.agent_replies: "mail" sends notes as answers.notes says, which is "never"; set that to '
+                '"public_notes" or "marked"'
+            )
+        if self.issue.trust != "authenticated":
+            problems.append(
+                f'issue.agent_replies: "mail" needs issue.trust = "authenticated"; with "{self.issue.trust}" a forged '
+                "sender could write to customers in the team's name"
+            )
         return problems
 
     def _about_login(self) -> list[str]:

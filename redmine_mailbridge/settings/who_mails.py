@@ -94,7 +94,9 @@ def auto_replies(box: MailboxSettings, outgoing: OutgoingSettings) -> frozenset[
     """Given a mailbox and [outgoing], return the kinds of auto-replies that it sends, if a route asks for them."""
     if not box.outgoing.over(outgoing).sends:
         return frozenset()
-    return frozenset({"refused"} | {kind for kind in ("received", "received_reply") if getattr(box.answers, kind)})
+    return frozenset(
+        {"refused", "withheld"} | {kind for kind in ("received", "received_reply") if getattr(box.answers, kind)}
+    )
 
 
 def silent_mailboxes(boxes: dict[str, MailboxSettings], outgoing: OutgoingSettings) -> Iterator[tuple[str, str]]:

@@ -75,7 +75,8 @@ class NoteDecisions:
         """The undecided public entries of a mailbox's issues: issue and journal, by issue, oldest first.
 
         `notes`: agents' notes after this journal; `closed`: status changes after this one by anyone but the
-        customer; None: none of them. Entries created from messages are not among them.
+        customer; None: none of them. Entries created from messages are not among them, but for agents' replies that are
+        sent to the requester.
         """
         kinds = []
         if notes is not None:
@@ -83,6 +84,7 @@ class NoteDecisions:
         if closed is not None:
             others = journal.c.side.in_(["agent", "bridge"])
             kinds.append(sa.and_(journal.c.id > closed, others, journal.c.status_to.is_not(None)))
+        mails_note = sa.exists().where(mail.c.journal == journal.c.id)
         query = (
             sa.select(journal.c.issue, journal.c.id)
             .join(issue, issue.c.id == journal.c.issue)
@@ -90,8 +92,10 @@ class NoteDecisions:
                 issue.c.mailbox == mailbox,
                 issue.c.gone.is_(False),
                 journal.c.private.is_(False),
-                journal.c.mail_id.is_(None),
-                ~sa.exists().where(mail.c.journal == journal.c.id),  # which the copy may not know yet
+                sa.or_(
+                    sa.and_(journal.c.mail_id.is_(None), ~mails_note),  # the copy may not know yet that it is a mail's
+                    sa.exists().where(mail.c.journal == journal.c.id, mail.c.to_requester),
+                ),
                 sa.or_(sa.false(), *kinds),
                 ~sa.exists().where(answer.c.journal == journal.c.id),
             )

@@ -80,6 +80,8 @@ mail = Table(
     # the result
     *_optional(Integer, "issue"), Column("created_issue", Integer, unique=True),
     Column("journal", Integer, unique=True),
+    # its note is an agent's reply, which is sent to the requester
+    Column("to_requester", Boolean, nullable=False, default=False, server_default=false()),
     # filing
     *_optional(Double, "filed_at"), *_optional(Text, "filed_to"),
     Column("file_tries", Integer, nullable=False),

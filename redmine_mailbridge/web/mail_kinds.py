@@ -6,6 +6,7 @@ MAIL_KINDS: Final = {
     "received": "acknowledgement",
     "received_reply": "acknowledgement of a reply",
     "refused": "rejection notice",
+    "withheld": "notice of a withheld reply",
     "registration": "account notice",
     "answer": "agent's answer",
     "closed": "closing notice",

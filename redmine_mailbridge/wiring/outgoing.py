@@ -59,7 +59,12 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
         out = sent_by(settings, box)
         if not out.sends:
             continue
-        on = {"refused", "registration", "closed"}  # sent only where the route, a rule or the station says so
+        on = {
+            "refused",
+            "withheld",
+            "registration",
+            "closed",
+        }  # sent only where the route, a rule or the station says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
         on |= {"answer"} if box.answers.notes != "never" else set()
         by_mailbox[name] = SenderProfile(

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.message_ids import TO_TEAM
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.stored_mail import HistoryLine, StoredMail
@@ -62,10 +63,12 @@ class MessageQueries:
 
     @staticmethod
     def _sent_to(db: sa.Connection, issues: Collection[int]) -> dict[int, set[str]]:
-        """Given issues, return the recipients of their conversations' messages; an escalation goes to the team."""
+        """Given issues, return the recipients of their conversations' messages; escalations and the like
+        go to the team.
+        """
         found: dict[int, set[str]] = {issue: set() for issue in issues}
         query = sa.select(outbox.c.issue, outbox.c.recipient).where(outbox.c.issue.in_(issues))
-        for row in db.execute(query.where(outbox.c.kind != "escalation").distinct()):
+        for row in db.execute(query.where(outbox.c.kind.not_in(TO_TEAM)).distinct()):
             found[row.issue].add(row.recipient)
         return found
 

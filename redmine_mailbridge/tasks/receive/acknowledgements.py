@@ -155,10 +155,13 @@ def _none(profile: SenderProfile, kind: str, own_id: str, cause: ReplyContext, t
 
 
 def _answer_address(message: Message, pending_replies: PendingReplies, *, anybody: bool) -> Address:
-    """The address of a reply: the person behind the From address, if the plan found one; else the first Reply-To, else
+    """The address of a reply: the account's, if it is about an agent's own reply; the person behind the From address,
+    if the plan found one; else the first Reply-To, else
     From (RFC 5322 section 3.6.2). An address other than From's is used only if the sender is proven, or `anybody` is
     set: otherwise a sender could make the program write to any address.
     """
+    if pending_replies.account:
+        return Address("", pending_replies.account)
     if pending_replies.address:
         return Address(pending_replies.name, pending_replies.address)
     reply_to = next((address for address in message.reply_to if address.domain), message.sender)

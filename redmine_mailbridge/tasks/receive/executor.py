@@ -168,6 +168,7 @@ class PlanExecutor:
             related=plan.related_issue,
             unreached=plan.unreached_issue,
             vouched=plan.vouched,
+            to_requester=plan.agent_reply is not None and plan.agent_reply.to_requester,
             machine=plan.machine,
             proven=plan.proven,
             claims=plan.claims,
@@ -242,6 +243,7 @@ class PlanExecutor:
             lines=lines,
             answers=self._answers.to(row, message, intent.pending_replies, issue=record.issue),
             notices=notices(intent, row.id, record),
+            to_requester=intent.to_requester,
         )
         return ProcessingResult(row, State.DONE, intent.reason, issue=record.issue, journal=record.journal)
 

@@ -16,6 +16,7 @@ ABOUT = {
     "received": "confirms that a mail created an issue",
     "received_reply": "confirms that a reply was added to an issue",
     "refused": "informs the sender that a mail was rejected, and why",
+    "withheld": "informs an agent that a reply by mail was not sent to the customer, and why",
     "registration": "informs the sender that an account was created",
     "answer": "an agent's answer to the customer",
     "closed": "says that the issue was closed",

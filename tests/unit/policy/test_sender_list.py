@@ -116,10 +116,10 @@ def test_what_may_be_listed(typed: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["", "*", "com", "co.uk", "*.co.uk", "kim", "kim@", "kim@com", "kim@co.uk", "intranet", "*.intranet",
-     "a b@example.com", "*@example.com.*",
+    ["", "*", "com", "co.uk", "*.co.uk", "kim", "kim@", "kim@com", "a b@example.com", "*@example.com.*",
      "a@*.example.com", "/.*/", "From: x", "x" * 300 + "@example.com", "kim@example.com\n", "a\u200bb@example.com",
      "[192.0.2.1]", "example.com.", "kim@example.com.", "*@example.com", "a@b@example.com", "<kim@example.com>",
+     "kim@co.uk", "intranet", "*.intranet",
      "mailto:kim@example.com", "kim@example.com,jo@example.com", "exam<b>ple.com"],
 )  # fmt: skip
 def test_what_may_not(typed: str) -> None:

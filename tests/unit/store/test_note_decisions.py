@@ -141,6 +141,21 @@ def test_written_by_a_message(answered: NoteDecisions, issues: IssueCopy, store:
     assert [(7, 70), (7, 72)] == answered.undecided("support", notes=0, closed=None)
 
 
+@pytest.mark.parametrize("known_to_the_copy", [True, False])
+def test_an_agents_reply_by_mail_is_decided_like_a_note(
+    answered: NoteDecisions, issues: IssueCopy, store: Store, *, known_to_the_copy: bool
+) -> None:
+    """A note by which an agent has answered the customer is decided as if it had been written in Redmine, and others'
+    notes by mail are not.
+    """
+    mails = [keep(store, number) for number in (1, 2)]
+    written = [journal(71 + place, 7, mail_id=mail if known_to_the_copy else None) for place, mail in enumerate(mails)]
+    issues.save(row(7), written)
+    for place, (mail, to_requester) in enumerate(zip(mails, (True, False), strict=True)):
+        store.done(mail, "a note", issue=7, journal=71 + place, to_requester=to_requester)
+    assert [(7, 71)] == answered.undecided("support", notes=0, closed=None)
+
+
 def test_earlier_closings(answered: NoteDecisions, issues: IssueCopy) -> None:
     """A change of status up to the given journal is history."""
     issues.save(row(7), [journal(number, 7, status_to="Closed") for number in (70, 71, 72)])

@@ -77,6 +77,7 @@ def _mails() -> None:
         *_optional(Text, "request"), *_optional(Double, "first_sent_at", "last_sent_at"),
         *_optional(Integer, "issue"), Column("created_issue", Integer, unique=True),
         Column("journal", Integer, unique=True),
+        Column("to_requester", Boolean, nullable=False, server_default=false()),
         *_optional(Double, "filed_at"), *_optional(Text, "filed_to"),
         Column("file_tries", Integer, nullable=False),
         Column("next_file_at", Double, nullable=False),

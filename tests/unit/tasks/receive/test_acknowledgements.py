@@ -146,6 +146,20 @@ def test_a_proven_sender_does_not_prove_another_address(store: Store) -> None:
 # ---------------------------------------------------------------------- as what
 
 
+@pytest.mark.parametrize("proven", [True, False])
+def test_an_agent_is_told_at_the_address_of_the_account(store: Store, *, proven: bool) -> None:
+    """What is said about an agent's reply goes to the account's address, never to a Reply-To; unless the agent wrote
+    from that address, and proven, it holds nothing of the mail.
+    """
+    profile = replace(PROFILE, kinds=frozenset({"withheld"}), trust_reply_to=True)
+    earned = PendingReplies(("withheld",), "Printer", told="unproven", proven=proven, account="anna@corp.example")
+    answer = one(store, earned, profile, Reply_To="kim@evil.example")
+    to, text = sent(answer)
+    assert ("anna@corp.example", "anna@corp.example") == (to, answer.recipient)
+    assert "not sent to the customer. Nothing proves that you wrote it" in text
+    assert "Printer" not in answer.content.decode()
+
+
 def test_the_answer_belongs_to_the_mail_and_its_issue(store: Store) -> None:
     """It refers to the mail, and its Message-ID is signed for the issue; without one it is ours all the same."""
     message = message_from_bytes(one(store).content, policy=policy.default)

@@ -1,0 +1,125 @@
+"""An agent who replies by mail: what is sent to the requester, what is private, and what the agent is told."""
+
+from dataclasses import replace
+
+import pytest
+
+from redmine_mailbridge.model.plan import AgentReply, NotMailed, Plan
+from redmine_mailbridge.policy.decide import decide
+from redmine_mailbridge.policy.fact_request import requested_facts
+from redmine_mailbridge.policy.manual import ManualDecision, by_hand
+from tests.unit.policy.world import NEIGHBOURS, Signer, facts, identity, message, route_of
+
+ACCOUNT = "anna.account@corp.example"
+AGENT = {"from": "anna", "auth": "passed", "ref": "tag:10", "sees": "yes", "notes": "yes", "edits": "yes"}
+MAIL = 'agent_replies = "mail"'
+SENT = AgentReply(to_requester=True)
+SILENT = AgentReply()
+
+
+def withheld(why: NotMailed) -> AgentReply:
+    """What becomes of a reply that is private for a reason that the agent is told."""
+    return AgentReply(not_mailed=why, account=ACCOUNT)
+
+
+def planned(row: dict[str, str], settings: str = MAIL) -> Plan:
+    """The plan for a mail; Anna's account has an address of its own."""
+    known = facts(row)
+    users = dict(known.users)
+    users["anna@corp.example"] = replace(users["anna@corp.example"], mail=ACCOUNT)
+    return decide(message(row), route_of(settings, row), identity(row), replace(known, users=users))
+
+
+CASES = {
+    "a proven agent": ({}, MAIL, SENT, False),
+    "with a notification's id": ({"ref": "timed:10"}, MAIL, SENT, False),
+    "off, as by default": ({}, "", None, False),
+    "always private": ({}, 'agent_replies = "private"', SILENT, True),
+    "always private, not proven": ({"auth": "unknown", "ref": "signed:10"}, 'agent_replies = "private"', SILENT, True),
+    "private by its first line": ({"text": "/private\nA secret."}, MAIL, SILENT, True),
+    "private in other letters": ({"text": " /PRIVATE  \n\nA secret."}, MAIL, SILENT, True),
+    "a path, no command": ({"text": "/private/tmp is full"}, MAIL, SENT, False),
+    "a command further down": ({"text": "Look:\n/private"}, MAIL, SENT, False),
+    "not proven": ({"auth": "unknown", "mailed": "anna", "ref": "signed:10"}, MAIL, withheld(NotMailed.UNPROVEN), True),
+    "answers a private note": ({"ref": "timed-journal:8"}, MAIL, SILENT, True),
+    "her own issue": ({"ref": "tag:11"}, MAIL, None, False),
+    "may not edit issues": ({"agents": "ben@corp.example"}, MAIL, None, False),
+    "a customer": ({"from": "kim", "ref": "signed:10"}, MAIL, None, False),
+    "a customer with an account": ({"from": "carl"}, MAIL, None, False),
+    "a customer's /private": ({"from": "kim", "ref": "signed:10", "text": "/private\nHello"}, MAIL, None, False),
+    "without an administrator's key": ({"key": "plain"}, MAIL, withheld(NotMailed.NO_ACCESS), True),
+    "a rule forwards it": ({"headers": "X-Autoforwarded: yes"}, MAIL, None, False),
+    "a list's": ({"kind": "list"}, MAIL, None, False),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_becomes_of_the_note(name: str) -> None:
+    """A reply is sent to the requester only as the agent's own, proven note; what is withheld is private."""
+    changes, settings, expected, private = CASES[name]
+    plan = planned(AGENT | changes, settings)
+    assert (expected, private) == (plan.agent_reply, plan.private_note), plan.steps
+    told = plan.agent_reply is not None and plan.agent_reply.not_mailed is not None
+    assert ("withheld" if told else None) == (plan.template if private or plan.agent_reply else None), plan.steps
+
+
+@pytest.mark.parametrize("trust", ["any", "internal"])
+@pytest.mark.parametrize("auth", ["passed", "unknown"])
+def test_no_reply_reaches_a_customer_under_another_trust(trust: str, auth: str) -> None:
+    """Where a From address counts without the mail server's verdict, no reply by mail is sent to a customer."""
+    settings = f"{MAIL}; senders.internal_domains = ['corp.example']"
+    plan = planned(AGENT | {"trust": trust, "auth": auth}, settings)
+    assert (withheld(NotMailed.TRUST), True, "anna") == (plan.agent_reply, plan.private_note, plan.act_as), plan.steps
+
+
+def test_the_strictest_mailbox_decides() -> None:
+    """A reply is sent to the requester only if the mailbox does that which created the issue too."""
+    row = AGENT | {"made": "sales"}
+    assert None is planned(row).agent_reply  # there agents' replies are notes
+    assert SILENT == planned(row, 'agent_replies = "private"').agent_reply
+
+
+@pytest.mark.parametrize("text", ["/private\nNot for Kim.", "/private"])
+def test_the_command_is_taken_out(text: str) -> None:
+    """The line does not stand in the note."""
+    plan = planned(AGENT | {"text": text})
+    assert plan.private_note
+    assert "/private" not in plan.text
+
+
+def test_files_of_a_withheld_note_stay_in_the_mail() -> None:
+    """Redmine shows the files of a private note to everybody who sees the issue."""
+    assert 1 == len(planned(AGENT | {"files": "yes"}).attachments)
+    plan = planned(AGENT | {"files": "yes", "text": "/private\nSee there."})
+    assert () == plan.attachments
+    assert "scan.pdf" in plan.text
+
+
+def test_what_a_person_files_by_hand_is_sent_to_nobody() -> None:
+    """Filing a mail by hand is no answer of the agent's; its /private counts nevertheless."""
+    row = AGENT | {"ref": ""}
+    decision = ManualDecision("root", issue=10)
+    for text, private in (("Hello", False), ("/private\nHello", True)):
+        plan = by_hand(message(row | {"text": text}), route_of(MAIL, row), identity(row), facts(row), decision)
+        assert private == plan.private_note, plan.steps
+        assert plan.agent_reply is None or not plan.agent_reply.to_requester
+
+
+def test_what_is_asked_about_the_sender() -> None:
+    """Whether the sender is an agent is asked only where it matters: in this mailbox, or in one that made the issue."""
+    row = {"from": "anna"}
+    asked = requested_facts(message(row), route_of(MAIL, row), identity(row))
+    assert ("anna@corp.example",) == asked.agents
+    assert () == requested_facts(message(row), route_of("", row), identity(row)).agents
+    other = NEIGHBOURS["sales"].model_copy(update={"issue": route_of(MAIL, row).issue})
+    mailbox = replace(identity(row), routes={**NEIGHBOURS, "sales": other})
+    assert ("anna@corp.example",) == requested_facts(message(row), route_of("", row), mailbox).agents
+
+
+def test_a_reply_to_the_notice_is_the_teams() -> None:
+    """What a stranger replies to the notice that a reply was withheld does not become public."""
+    signed = Signer(b"a key for the tests only", "test").message_id("withheld", 10, "5", "corp.example")
+    row = {"from": "stranger", "set": 'signed_references = "anyone"'}
+    mail = replace(message(row), in_reply_to=(signed,))
+    plan = decide(mail, route_of(row["set"], row), identity(row), facts(row))
+    assert (10, True) == (plan.issue, plan.private_note), plan.steps
