@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from redmine_mailbridge.errors import RawMissing, RawUnreadable, StoreBusy, StoreError, StoreFull
+from redmine_mailbridge.errors import LockLost, RawMissing, RawUnreadable, StoreBusy, StoreError, StoreFull
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import State
@@ -106,8 +106,8 @@ def test_a_mail_that_cannot_be_described_spoils_no_other(store: Store) -> None:
     assert (0, 1, 0) == tuple(row_of(store, one).tries for one in (first, bad, copy))
 
 
-@pytest.mark.parametrize("error", [StoreBusy("locked"), StoreFull("full")])
-def test_a_store_that_is_busy_or_full_is_not_tried_for_each_mail(store: Store, error: StoreError) -> None:
+@pytest.mark.parametrize("error", [StoreBusy("locked"), StoreFull("full"), LockLost("gone")])
+def test_a_store_that_is_busy_or_full_or_another_s_is_not_tried_for_each_mail(store: Store, error: StoreError) -> None:
     calls: list[int] = []
 
     def find(read: Many) -> dict[int, StoredMail]:

@@ -54,9 +54,11 @@ def test_a_refused_login_is_not_repeated_soon(backoff: PassBackoff, clock: Clock
 
 
 def test_a_pass_that_found_something_and_then_failed(backoff: PassBackoff, clock: Clock) -> None:
-    """A connection that breaks after each mail does not make the next mail wait longer and longer."""
-    for _ in range(5):
-        backoff.failed("broken", did_work=True)
+    """A connection that breaks after each mail does not make the next mail wait longer and longer, however many commands
+    were sent.
+    """
+    for _ in range(40):
+        backoff.failed("broken", did_work=True, commands=500)
         assert 15 == backoff.pause
 
 
@@ -165,3 +167,11 @@ def test_a_success_ends_the_pause_and_takes_one_failure_back() -> None:
     fresh.not_for_nothing(now)
     fresh.again(now)
     assert pauses[0] == fresh.until - now
+
+
+@pytest.mark.parametrize("now", [5.0, 1000.0])
+def test_the_first_failure_counts_as_the_first(now: float) -> None:
+    """Also within a minute of the machine's start, where the clock begins."""
+    streak = FailureStreak()
+    streak.again(now)
+    assert 1.0 == streak.until - now
