@@ -3,6 +3,7 @@
 import datetime as dt
 from dataclasses import replace
 from email import message_from_bytes, policy
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.receive.acknowledgements import AutoReplies
 
 NOW = dt.datetime(2026, 5, 20, 9, tzinfo=dt.UTC)
@@ -170,6 +172,16 @@ def test_the_answer_belongs_to_the_mail_and_its_issue(store: Store) -> None:
     ids = {one(store, replace(EARNED, kinds=(kind,)), issue=None).message_id for kind in ("received", "refused")}
     assert 2 == len(ids)
     assert all(each.endswith("@example.com") for each in ids)
+
+
+def test_the_answer_is_dated_by_the_clock_that_is_given_else_by_the_real_one(store: Store) -> None:
+    def date(answer: NewAnswer) -> dt.datetime:
+        return parsedate_to_datetime(str(message_from_bytes(answer.content)["Date"]))
+
+    assert date(one(store)) == NOW
+    row, message = MessageQueries(store.database).messages(MessageFilter())[0], parse(b"From: kim@c.example\r\n\r\n")
+    (answer,) = AutoReplies({"support": PROFILE}).to(row, message, EARNED, issue=7)
+    assert abs(date(answer) - dt.datetime.now(dt.UTC)) < dt.timedelta(hours=1)
 
 
 def test_a_mail_without_an_id_is_not_referred_to(store: Store) -> None:

@@ -126,6 +126,7 @@ def test_no_note_either(fake: FakeRedmine, status: int) -> None:
     assert [State.REJECTED] == finish(fake)
     (row,) = fake.rows()
     assert "issue #1 was created, but Redmine did not store all of the mail" in (row.reason or "")
+    assert 2 == fake.writes, "the issue and the note: the mail is not decided again, since part of it is written"
     fake.drops_notes, fake.answers = False, []
     with fake.application() as made:
         assert made.store.retry(row.id)

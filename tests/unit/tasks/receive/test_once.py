@@ -523,6 +523,25 @@ def test_an_intent_of_the_first_version(fake: FakeRedmine, what: str) -> None:
     assert (["Once"], [State.DONE]) == (subjects(fake), ended(fake))
 
 
+def test_an_intent_of_the_first_version_does_not_take_what_was_there_before(fake: FakeRedmine) -> None:
+    """Of two issues that are alike, the one from before the mail was sent is somebody else's."""
+    started(fake)
+    fake.answers = [(504, "")]
+    fake.server.append(mail("Once"))
+    fake.receive()
+    row = fake.rows()[1]
+    known = json.loads(row.request or "{}")
+    fake.issues.append(issue_like(fake, "Once", json.loads(known["request"])["attributes"]["description"]))
+    with fake.application() as made:
+        made.store.rewrite(
+            row.id, json.dumps({name: value for name, value in known.items() if name not in {"after", "made", "again"}})
+        )
+    finish(fake)
+
+    assert (["Once", "Once", "Start"], [State.DONE] * 2) == (subjects(fake), ended(fake))
+    assert 3 == fake.rows()[1].created_issue
+
+
 @pytest.mark.fault("A20-16")
 @pytest.mark.parametrize("written", ["written", ""])
 def test_a_decision_about_a_mail_whose_request_is_in_doubt(fake: FakeRedmine, written: str) -> None:

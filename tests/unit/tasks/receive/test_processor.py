@@ -4,6 +4,7 @@ from email import message_from_bytes
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.models import Settings
@@ -55,6 +56,22 @@ def test_mails_of_one_sender_and_subject_are_bundled(fake: FakeRedmine, sender: 
 def test_mails_are_not_bundled_where_no_setting_says_so(fake: FakeRedmine) -> None:
     arrives(fake, mail("Alarm", sender=KIM), mail("Alarm", "Again.\n", sender=KIM))
     assert 2 == len(fake.issues)
+
+
+@pytest.mark.parametrize(
+    ("sender", "login"), [("Zoe <zoe@elsewhere.example>", None), ("Anna <anna@example.com>", "anna")]
+)
+def test_a_note_names_its_sender_once(fake: FakeRedmine, sender: str, login: str | None) -> None:
+    """One that the bridge's own user writes; the note of a user who may write it says nothing but its text."""
+    fake.users = {"anna": 5}
+    change(fake, issue={"trust": "any"})
+    first = mail("First", sender=sender)
+    arrives(fake, first, mail("Re: First", "The note.\n", sender=sender, In_Reply_To=message_id_of(first)))
+    (note,) = fake.issues[0]["journals"]
+    if login:
+        assert ("The note.", login) == (note["notes"], note["user"]["name"])
+    else:
+        assert (1, 1) == (note["notes"].count("zoe@"), note["notes"].count("The note."))
 
 
 # ---------------------------------------------------------------------- replies that wait
@@ -209,6 +226,19 @@ def test_a_missing_folder_is_said_and_the_others_are_read(fake: FakeRedmine) -> 
         assert error is not None
         assert ("Gone" in error, "Lost" in error) == (True, True)
         assert "Gone" == made.receivers[0].listened_to
+
+
+def test_a_missing_folder_is_logged_once(fake: FakeRedmine) -> None:
+    """Not in each pass; again when it was there in between."""
+    change(fake, folders=["INBOX", "Gone"])
+    with fake.application() as made, capture_logs() as logs:
+        for there, expected in ((False, 1), (False, 1), (True, 1), (False, 2)):
+            if there:
+                fake.server.create("Gone")
+            else:
+                fake.server.folders.pop("Gone", None)
+            made.receivers[0].once()
+            assert expected == sum(one["event"] == "receive.folder_missing" for one in logs)
 
 
 def test_the_folders_for_filing_are_there_before_the_first_mail(fake: FakeRedmine) -> None:

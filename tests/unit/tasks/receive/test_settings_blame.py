@@ -10,6 +10,7 @@ from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnava
 from redmine_mailbridge.mail.parse import parse
 from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, Project
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.tasks.receive.settings_fitness import DecisionAttempt, SettingsFitness
 from redmine_mailbridge.wiring.application import Application
 from tests.product import mail
@@ -18,7 +19,7 @@ from tests.unit.tasks.fake_redmine import PROJECT, FakeRedmine
 KEY_USER, ANNA = 1, 5
 NEW = Plan(Action.CREATE, "new", project="desk", act_as="anna")
 NOTE = Plan(Action.NOTE, "note", project="desk", issue=3, act_as="anna")
-FACTS = Facts(dt.datetime(2026, 1, 5, tzinfo=dt.UTC), issues={3: Issue(3, "desk", "Printer")})
+FACTS = Facts(dt.datetime(2026, 1, 5, tzinfo=dt.UTC), issues={one: Issue(one, "desk", "Printer") for one in (1, 3)})
 REFUSED = RedmineRefused("no", status=403)
 
 
@@ -135,6 +136,7 @@ def test_a_note_in_a_project_that_no_setting_names_is_the_mail_s_own_fault(
     made.metadata.deny(KEY_USER, "add_issue_notes", project)
     own = replace(NOTE, act_as=None)
     assert () == blamed(fitness, replace(own, issue=4))
+    assert () == blamed(fitness, replace(own, issue=None))
     elsewhere = replace(FACTS, issues={3: Issue(3, "other", "Printer")})
     assert () == fitness.blame(parse(mail("Printer")), "desk", DecisionAttempt(own, elsewhere), REFUSED)
 
@@ -183,3 +185,31 @@ def test_a_project_in_which_the_key_s_user_may_write_nothing_is_named(
     made.metadata.deny(KEY_USER, "add_issues", project)
     expected = "the bridge's user lacks the permission add_issues in project desk"
     assert (expected,) == blamed(fitness, replace(NEW, act_as=None))
+
+
+def test_what_redmine_says_of_the_values_is_not_a_missing_permission(
+    fitness: SettingsFitness, made: Application, fake: FakeRedmine, project: Project
+) -> None:
+    """Even if one is missing: it was not what the issue was refused for."""
+    fake.wrong = lambda _values: ["Customer cannot be blank"]
+    made.metadata.deny(KEY_USER, "view_issues", project)
+    error = RedmineRefused("no", messages=("Customer cannot be blank",))
+    assert ("project desk: Customer cannot be blank",) == blamed(fitness, replace(NEW, act_as=None), error)
+
+
+@pytest.mark.parametrize(("ticket_user", "expected"), [("Anna", ("project desk: Not for Anna",)), (None, ())])
+def test_a_user_of_the_settings_is_the_settings_fault(
+    fake: FakeRedmine, ticket_user: str | None, expected: tuple[str, ...]
+) -> None:
+    """What is refused of any issue that the ticket_user creates; that of a sender's own user is not, where the key's
+    user may create it.
+    """
+    fake.users = {"anna": ANNA}
+    values = fake.settings.model_dump(exclude_unset=True)
+    values["mailboxes"]["desk"]["senders"] = {"ticket_user": ticket_user} if ticket_user else {}
+    fake.settings = Settings.model_validate(values)
+    with fake.application() as made:
+        answers = iter([["Not for Anna"], ["Not for Anna"], [], []])  # of two requests as anna, and of the key's user
+        fake.wrong = lambda _values: next(answers)
+        error = RedmineRefused("no", messages=("Not for Anna",))
+        assert expected == blamed(made.shared.settings_fitness, NEW, error)

@@ -9,6 +9,7 @@ import pytest
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.health import Health
+from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from tests.product import mail
 from tests.unit.tasks.fake_redmine import PROJECT, FakeRedmine, open_fake_redmine
 from tests.unit.tasks.service.test_nothing_starves import serving, until
@@ -223,6 +224,18 @@ def _all() -> Any:
     from redmine_mailbridge.store.queries.messages import MessageFilter
 
     return MessageFilter()
+
+
+def test_only_the_start_of_a_process_cuts_a_pause_short(fake: FakeRedmine) -> None:
+    """Redmine or the settings may have changed since; the passes that follow ask nothing until it is over."""
+    project(fake, status=5)
+    fake.server.append(mail("Waits"))
+    for _ in range(2):
+        told: list[ProcessingResult] = []
+        with fake.application() as made:
+            for _ in range(3):
+                made.receivers[0].once(told.append)
+        assert [State.STORED] == [one.state for one in told]
 
 
 @pytest.mark.fault("N14")

@@ -39,9 +39,7 @@ def test_a_batch_holds_four_mebibytes_or_fifty_mails(sizes: list[int], expected:
 def test_a_spooled_mail_ends_its_batch(tmp_path: Path) -> None:
     """It is stored before the next one is fetched, so that one file at a time lies in the spool."""
     mails = [raw(1, 1), raw(2, 9 * MIB, tmp_path / "2.eml"), raw(3, 1), raw(4, 1)]
-    assert [["1", "2"], ["3", "4"]] == [
-        [one.listed.location.uid for one in batch] for batch in batches(iter(mails))
-    ]
+    assert [["1", "2"], ["3", "4"]] == [[one.listed.location.uid for one in batch] for batch in batches(iter(mails))]
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 51])

@@ -54,7 +54,7 @@ def test_a_refused_login_is_not_repeated_soon(backoff: PassBackoff, clock: Clock
 
 
 def test_a_pass_that_found_something_and_then_failed(backoff: PassBackoff, clock: Clock) -> None:
-    """A connection that breaks after each mail does not make the next mail wait longer and longer, however many commands
+    """A connection that breaks after each mail makes the next mail wait no longer each time, however many commands
     were sent.
     """
     for _ in range(40):
