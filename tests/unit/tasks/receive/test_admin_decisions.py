@@ -199,7 +199,10 @@ def test_a_held_mail_is_decided_about(store: Store, decision: Decision, words: s
     assert expected == result(store, number, decision, issue=9, dry_run=True)
     assert State.HELD is MessageQueries(store.database).state(number)
     assert expected == result(store, number, decision, issue=9)
-    assert state is MessageQueries(store.database).state(number)
+    (row,) = MessageQueries(store.database).messages(MessageFilter(ids=[number]))
+    assert state is row.state
+    if decision in ANYWHERE:
+        assert (decision is Decision.NEW) == ManualDecision.read(row.manual_decision or "").new
 
 
 def test_where_a_mail_goes_by_hand_can_be_undone_until_it_is_carried_out(store: Store) -> None:

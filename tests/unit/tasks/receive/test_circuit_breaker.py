@@ -92,6 +92,9 @@ def test_what_any_request_hears() -> None:
     assert "503 on a write" == gate.words
     gate.record_success()
     assert gate.words is None
+    written = CircuitBreaker(Clock(1000.0))
+    written.record_success()
+    assert written.asked
 
 
 @pytest.mark.fault("A24-5")

@@ -108,6 +108,16 @@ def test_a_text_whose_end_is_dropped(fake: FakeRedmine) -> None:
     assert LONG.split() == [*(fake.issues[0]["description"] + note.partition("\n\n")[2]).split()][-len(LONG.split()) :]
 
 
+def test_without_a_limit_what_is_dropped_is_one_note(fake: FakeRedmine) -> None:
+    change(fake, description_limit=0)
+    fake.describes = no_text
+    fake.server.append(mail("Dropped", LONG))
+
+    assert [State.DONE] == finish(fake)
+    (note,) = notes(fake)
+    assert "word199 of a long text" in note
+
+
 def test_a_text_that_is_changed(fake: FakeRedmine) -> None:
     """What a plugin adds or changes is no loss, and makes no note."""
     fake.describes = lambda text: f"[Help desk] {text}"

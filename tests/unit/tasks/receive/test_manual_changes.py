@@ -160,3 +160,13 @@ def test_while_redmine_is_away_nothing_is_carried_on(fake: FakeRedmine) -> None:
     fake.down = False
     carry_on(fake)
     assert (Phase.SETTLED, 1) == (phase(fake, 2), len(notes(fake, 1)))
+
+
+def test_while_redmine_is_away_a_mail_that_moves_is_still_on_its_way(moving: FakeRedmine) -> None:
+    """It is not said to stay where it was before it could be written elsewhere."""
+    moving.down = True
+    say(moving, 2, Decision.FILE, 2)
+    assert (Phase.DECIDED, ["The note."]) == (phase(moving, 2), notes(moving, 1))
+    moving.down = False
+    carry_on(moving)
+    assert (Phase.SETTLED, ["→ #2"], ["The note."]) == (phase(moving, 2), notes(moving, 1), notes(moving, 2))

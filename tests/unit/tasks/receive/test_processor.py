@@ -6,11 +6,17 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from redmine_mailbridge.errors import MailboxUnreachable
 from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.plan import Action
+from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.queries.messages import MessageFilter
+from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.wiring.application import Application
+from tests.memory_mailbox import MemoryMailbox
 from tests.product import mail, message_id_of
 from tests.unit.tasks.fake_redmine import FakeRedmine
 
@@ -55,7 +61,7 @@ def test_mails_of_one_sender_and_subject_are_bundled(fake: FakeRedmine, sender: 
 
 def test_mails_are_not_bundled_where_no_setting_says_so(fake: FakeRedmine) -> None:
     arrives(fake, mail("Alarm", sender=KIM), mail("Alarm", "Again.\n", sender=KIM))
-    assert 2 == len(fake.issues)
+    assert (2, 0) == (len(fake.issues), fake.related)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +78,18 @@ def test_a_note_names_its_sender_once(fake: FakeRedmine, sender: str, login: str
         assert ("The note.", login) == (note["notes"], note["user"]["name"])
     else:
         assert (1, 1) == (note["notes"].count("zoe@"), note["notes"].count("The note."))
+
+
+def test_the_newest_note_of_a_bundle_is_known_before_the_next_one_is_written(fake: FakeRedmine) -> None:
+    """A note with a lower number is not the one that is looked for after a lost answer."""
+    change(fake, issue={"bundle_window": "1h"})
+    arrives(fake, mail("Alarm", sender=KIM), mail("Alarm", "Again.\n", sender=KIM), mail("Other", sender=KIM))
+    raw = mail("Alarm", "And again.\n", sender=KIM)
+    with fake.application() as made:
+        (row,) = made.message_queries.messages(MessageFilter(ids=[3]))
+        plan, facts = made.planner.plan(made.planner.read(raw, "desk"), "desk", row=row)
+    (note,) = fake.issues[0]["journals"]
+    assert (Action.NOTE, 1, note["id"]) == (plan.action, plan.issue, facts.issues[1].noted)
 
 
 # ---------------------------------------------------------------------- replies that wait
@@ -208,6 +226,79 @@ def test_a_text_that_the_tracker_drops_is_a_note_where_notes_are_allowed(textles
     assert "It burns." in textless.issues[0]["journals"][0]["notes"]
 
 
+# ---------------------------------------------------------------------- a pass and its result
+
+
+def test_a_mail_counts_when_it_is_new_and_when_it_is_done(fake: FakeRedmine) -> None:
+    """Not at each try in between. A pass that goes well had no login refused."""
+    fake.always = lambda _body: (502, "")
+    fake.server.append(mail("Printer"))
+    with fake.application() as made:
+
+        def counted() -> tuple[int, int, bool]:
+            with made.store.database.write() as db:
+                db.exec_driver_sql("UPDATE mail SET next_try_at = 0")
+            result = made.receivers[0].once()
+            return result.seen, result.found, result.login_refused
+
+        assert [(1, 1, False), (0, 0, False)] == [counted(), counted()]
+        fake.always = lambda _body: None
+        assert [(0, 1, False), (0, 0, False)] == [counted(), counted()]
+        fake.server.refuse_login = "wrong password"
+        assert (0, 0, True) == counted()
+
+
+def test_a_mail_that_is_listed_again_is_not_processed_again(fake: FakeRedmine) -> None:
+    """Its row is there, and says that it is done."""
+    change(fake, after_success="keep")
+    arrives(fake, mail("Once"))
+    (kept,) = fake.server.folders["INBOX"].mails.values()
+    kept.flags.clear()
+    with fake.application() as made:
+        cursor = made.store.cursor("desk", "INBOX")
+        assert cursor is not None
+        made.store.move_cursor("desk", "INBOX", Cursor(cursor.uid_validity, "0"))
+    arrives(fake, mail("Second"))
+    assert ["Once", "Second"] == [issue["subject"] for issue in fake.issues]
+    assert [State.DONE] * 2 == [row.state for row in fake.rows()]
+    assert 2 == fake.writes
+
+
+# ---------------------------------------------------------------------- a pass that ends early
+
+
+def test_a_server_that_is_away_is_asked_once(fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first step that fails ends the pass."""
+    asked: list[str] = []
+
+    def connect(mailbox: MemoryMailbox) -> None:
+        asked.append(mailbox.name)
+        raise MailboxUnreachable("no route")
+
+    monkeypatch.setattr(MemoryMailbox, "connect", connect)
+    with fake.application() as made:
+        result = made.receivers[0].once()
+    assert ("no route", ["desk"]) == (result.error, asked)
+
+
+def test_a_store_that_fails_in_the_middle_is_said_in_its_words(fake: FakeRedmine) -> None:
+    """The mail is neither lost nor to blame: the next pass goes on with it."""
+    fake.server.append(mail("Out of office", Auto_Submitted="auto-replied"))
+    with fake.application() as made:
+        with made.store.database.write() as db:
+            db.exec_driver_sql(
+                "CREATE TRIGGER broken BEFORE UPDATE ON mail WHEN NEW.state = 'done'"
+                " BEGIN SELECT RAISE(ABORT, 'the disk says no'); END"
+            )
+        error = made.receivers[0].once().error
+        with made.store.database.write() as db:
+            db.exec_driver_sql("DROP TRIGGER broken")
+    assert error is not None
+    assert ("the disk says no" in error, "internal error" in error) == (True, False)
+    fake.receive()
+    assert [(State.DONE, 0)] == [(row.state, row.tries) for row in fake.rows()]
+
+
 # ---------------------------------------------------------------------- folders
 
 
@@ -249,7 +340,33 @@ def test_the_folders_for_filing_are_there_before_the_first_mail(fake: FakeRedmin
     assert {box.success_folder, box.failure_folder} <= fake.server.folders.keys()
 
 
+def test_a_complete_mail_may_lie_where_the_server_removes_it(fake: FakeRedmine) -> None:
+    change(fake, success_folder="Trash")
+    arrives(fake, mail("Printer"))
+    assert (1, 0) == (len(fake.server.contents("Trash")), len(fake.server.contents("INBOX")))
+
+
 # ---------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("decision", "project", "paused"),
+    [(Decision.IMPORT, "desk", False), (Decision.NEW, None, False), (Decision.IMPORT, None, True)],
+)
+def test_what_a_person_named_and_redmine_refuses_concerns_that_mail_alone(
+    fake: FakeRedmine, decision: Decision, project: str | None, paused: bool
+) -> None:
+    """The project, or the new place of a mail that is in Redmine; where the settings name all, the mailbox waits."""
+    first = mail("First")
+    head = {"In_Reply_To": message_id_of(first)} if decision is Decision.NEW else {"Auto_Submitted": "auto-replied"}
+    arrives(fake, first, mail("Re: First", "The note.\n", **head))
+    fake.wrong = lambda _values: ["Customer cannot be blank"]
+    with fake.application() as made:
+        (result,) = decide(made.store, made.message_queries, [2], decision, project=project)
+        assert result.ok
+        once(made)
+        assert paused == (made.shared.settings_fitness.words_of("desk") is not None)
+    assert 1 == len(fake.issues)
 
 
 @pytest.mark.parametrize(("words", "ends"), [("Too rude", " (project desk)"), ("The desk is shut", "The desk is shut")])

@@ -1,12 +1,16 @@
 """Redmine fails on one mail, or on all that is written: whose fault it is, who waits, who is set aside."""
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import time_machine
 
 from redmine_mailbridge.cli.output import apply_decision
 from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.tasks.receive import settle
+from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.tasks.service.service import _away
 from redmine_mailbridge.tasks.service.task_runner import TaskRunner
 from tests.product import mail, message_id_of
@@ -105,6 +109,53 @@ def test_a_redmine_that_reads_but_cannot_write(fake: FakeRedmine, answer: tuple[
     fake.receive()
     fake.receive()
     assert ["Lonely"] == [issue["subject"] for issue in fake.issues]
+
+
+def test_a_mail_that_redmine_fails_on_waits_longer_each_time(
+    fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its pause begins with `settle` and doubles at each attempt that counts: after Redmine has taken another mail."""
+    redmine = fake.settings.redmine.model_copy(update={"settle": dt.timedelta(seconds=100)})
+    fake.settings = fake.settings.model_copy(update={"redmine": redmine})
+    fake.always = lambda body: (504, "") if "Blocked" in body else None
+    fake.server.append(mail("Blocked"))
+    at, pauses = dt.datetime.now(dt.UTC), []
+    for number in range(5):
+        at += dt.timedelta(hours=1)
+        monkeypatch.setattr(settle, "now", lambda at=at: ("this start", at.timestamp()))
+        with time_machine.travel(at):
+            told = fake.receive()
+        pauses += [one.retry_at - at.timestamp() for one in told if one.retry_at is not None]
+        fake.server.append(mail(f"Good {number}"))
+    assert [100, 100, 100, 200, 400] == [round(pause, -2) for pause in pauses], "and what the pass took"
+
+
+@pytest.mark.parametrize(("waited", "expected"), [(0.0, 0.5), (30.0, 2.0), (1e9, 600.0), (-3600.0, 30.5)])
+def test_a_copy_is_tried_right_after_the_mail_that_it_waits_for(
+    fake: FakeRedmine, waited: float, expected: float
+) -> None:
+    """The later, the longer it has waited already; not later than half an hour and ten minutes, whatever the clock."""
+    raw = mail("Twice")
+    fake.always = lambda _body: (502, "")
+    at = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    fake.server.append(raw)
+    fake.receive()
+    fake.server.append(raw)
+    with time_machine.travel(at, tick=False), fake.application() as made:
+        with made.store.database.write() as db:
+            db.exec_driver_sql("UPDATE mail SET next_try_at = ?", (at.timestamp() + 1000.0,))
+        made.receivers[0].once()
+        for until, pause in ((1000.0, 1000.0), (1e6, 1800.0)):
+            told: list[ProcessingResult] = []
+            with made.store.database.write() as db:
+                db.exec_driver_sql("UPDATE mail SET next_try_at = ? WHERE id = 1", (at.timestamp() + until,))
+                db.exec_driver_sql(
+                    "UPDATE mail SET next_try_at = 0, kept_at = ? WHERE id = 2", (at.timestamp() - waited,)
+                )
+            made.receivers[0].once(told.append)
+            (copy,) = told
+            assert copy.retry_at is not None
+            assert pause + expected == pytest.approx(copy.retry_at - at.timestamp(), abs=0.01)
 
 
 def test_lonely_in_one_process(fake: FakeRedmine) -> None:
