@@ -7,6 +7,7 @@ from redmine_mailbridge.model.manual_change import Phase
 from redmine_mailbridge.store.tables import manual_change
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide
 from tests.product import mail, message_id_of
+from tests.unit.store.kept import keep, make
 from tests.unit.tasks.fake_redmine import CLOSED, FakeRedmine
 
 OPEN = {"id": 1, "name": "New", "is_closed": False}
@@ -170,3 +171,14 @@ def test_while_redmine_is_away_a_mail_that_moves_is_still_on_its_way(moving: Fak
     moving.down = False
     carry_on(moving)
     assert (Phase.SETTLED, ["→ #2"], ["The note."]) == (phase(moving, 2), notes(moving, 1), notes(moving, 2))
+
+
+def test_an_issue_to_which_others_have_written_meanwhile_stays_open(moving: FakeRedmine) -> None:
+    """Its own mail moves all the same."""
+    with moving.application() as made:
+        (result,) = decide(made.store, made.message_queries, [3], Decision.FILE, by="anna", issue=1)
+        assert result.ok
+        make(made.store, keep(made.store, 99, "desk"), 2, journal=77)
+    carry_on(moving)
+    assert ([1, 1, 1, 2], Phase.SETTLED) == (places(moving), phase(moving, 3))
+    assert 1 == moving.issues[1]["status"]["id"]

@@ -214,6 +214,19 @@ def issue_like(fake: FakeRedmine, subject: str, text: str, author: int = 1) -> d
     }  # fmt: skip
 
 
+def test_a_note_whose_issue_is_deleted_before_the_look(fake: FakeRedmine) -> None:
+    """Nothing of it can be there: the mail is decided anew, and becomes an issue."""
+    reply_to = started(fake)
+    fake.answers = [(504, "")]
+    fake.server.append(mail("Re: Start", "The reply.\n", In_Reply_To=reply_to))
+    fake.receive()
+    fake.reads = lambda url: (404, {}, "") if "/issues/1.json" in url else None
+    fake.always = lambda body: (404, "") if "notes" in body else None
+    finish(fake)
+
+    assert ([State.DONE, State.DONE], [1, 2]) == (ended(fake), [row.issue for row in fake.rows()])
+
+
 # ---------------------------------------------------------------------- by no clock
 
 

@@ -1,5 +1,6 @@
 """What becomes of a mail beside an issue: bundled, held for the update task, junk, a bounce, a text without a place."""
 
+import time
 from email import message_from_bytes
 from typing import Any
 
@@ -8,12 +9,14 @@ from structlog.testing import capture_logs
 
 from redmine_mailbridge.errors import MailboxUnreachable
 from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import ConnectionInfo
 from redmine_mailbridge.model.plan import Action
 from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.outbox import NewAnswer, Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide
+from redmine_mailbridge.tasks.receive.receiver import connection_line
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.wiring.application import Application
 from tests.memory_mailbox import MemoryMailbox
@@ -90,6 +93,15 @@ def test_the_newest_note_of_a_bundle_is_known_before_the_next_one_is_written(fak
         plan, facts = made.planner.plan(made.planner.read(raw, "desk"), "desk", row=row)
     (note,) = fake.issues[0]["journals"]
     assert (Action.NOTE, 1, note["id"]) == (plan.action, plan.issue, facts.issues[1].noted)
+
+
+def test_who_wrote_the_mail_that_is_answered_is_known(fake: FakeRedmine) -> None:
+    first = mail("First", sender=KIM)
+    arrives(fake, first)
+    with fake.application() as made:
+        reply = made.planner.read(mail("Re: First", In_Reply_To=message_id_of(first)), "desk")
+        _, facts = made.planner.plan(reply, "desk")
+    assert [(1, "kim@c.example")] == [(one.issue, one.sender) for one in facts.known.values()]
 
 
 # ---------------------------------------------------------------------- replies that wait
@@ -234,6 +246,7 @@ def test_a_mail_counts_when_it_is_new_and_when_it_is_done(fake: FakeRedmine) -> 
     fake.always = lambda _body: (502, "")
     fake.server.append(mail("Printer"))
     with fake.application() as made:
+        assert not made.receivers[0].undecided
 
         def counted() -> tuple[int, int, bool]:
             with made.store.database.write() as db:
@@ -262,6 +275,42 @@ def test_a_mail_that_is_listed_again_is_not_processed_again(fake: FakeRedmine) -
     assert ["Once", "Second"] == [issue["subject"] for issue in fake.issues]
     assert [State.DONE] * 2 == [row.state for row in fake.rows()]
     assert 2 == fake.writes
+
+
+def test_a_mail_that_is_ignored_says_nothing_of_redmine(fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an outage Redmine counts as available once it has taken something."""
+    fake.server.append(mail("Out of office", Auto_Submitted="auto-replied"))
+    with fake.application() as made:
+        breaker = made.shared.breaker
+        breaker.record_failure(words="502 on a write")
+        monkeypatch.setattr(breaker, "_clock", lambda: time.monotonic() + 600.0)
+        once(made)
+        assert "502 on a write" == breaker.words
+        fake.server.append(mail("Printer"))
+        once(made)
+        assert None is breaker.words
+    assert [State.DONE] * 2 == [row.state for row in fake.rows()]
+
+
+def test_a_mail_that_is_tried_again_is_logged_as_a_warning(fake: FakeRedmine) -> None:
+    fake.always = lambda body: (502, "") if "Waits" in body else None
+    fake.server.append(mail("Printer"), mail("Waits"))
+    with fake.application() as made, capture_logs() as logs:
+        once(made)
+    levels = {one["id"]: one["log_level"] for one in logs if one["event"] == "mail"}
+    assert {1: "info", 2: "warning"} == levels
+
+
+@pytest.mark.parametrize(
+    ("tls", "peer", "expected"),
+    [
+        ("TLSv1.3", "192.0.2.1:993", "connection to 192.0.2.1:993, TLSv1.3, login by PLAIN"),
+        ("", "", "connection to ready, not encrypted, login by PLAIN"),
+    ],
+)
+def test_how_a_mail_was_fetched_is_one_phrase(tls: str, peer: str, expected: str) -> None:
+    found = ConnectionInfo("ready", "PLAIN", (), tls, None, "move", pushes=True, peer=peer)
+    assert expected == connection_line(found)
 
 
 # ---------------------------------------------------------------------- a pass that ends early

@@ -9,6 +9,7 @@ import pytest
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.health import Health
+from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from tests.product import mail
 from tests.unit.tasks.fake_redmine import PROJECT, FakeRedmine, open_fake_redmine
@@ -236,6 +237,54 @@ def test_only_the_start_of_a_process_cuts_a_pause_short(fake: FakeRedmine) -> No
             for _ in range(3):
                 made.receivers[0].once(told.append)
         assert [State.STORED] == [one.state for one in told]
+
+
+def test_a_mail_of_a_paused_mailbox_asks_redmine_nothing(fake: FakeRedmine) -> None:
+    """It waits for the one that was refused; what a person imports does not."""
+    asked: list[str] = []
+
+    def wrong(values: dict[str, Any]) -> list[str]:
+        asked.append(values["subject"])
+        return ["Customer cannot be blank"]
+
+    fake.wrong = wrong
+    fake.server.append(mail("First"))
+    fake.receive(hurry=False)
+    assert "First" in asked
+    asked.clear()
+    fake.server.append(mail("Second"), mail("Third"))
+    with fake.application() as made:
+        made.shared.settings_fitness.begin()
+        with made.store.database.write() as db:
+            db.exec_driver_sql("UPDATE mail SET next_try_at = 9e12 WHERE id = 1")
+        made.receivers[0].once()
+        assert [] == asked
+        results = decide(made.store, made.message_queries, [2], Decision.IMPORT, project="desk")
+        assert [True] == [one.ok for one in results]
+        made.receivers[0].once()
+    assert {"Second"} <= set(asked)
+    assert [State.STORED, State.HELD, State.STORED] == states(fake)
+
+
+def test_the_text_format_is_asked_for_when_a_mail_has_paused_its_mailbox(
+    fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it is believed for a while."""
+    monkeypatch.setattr("redmine_mailbridge.redmine.formatting.text_format", lambda _connection: "textile")
+    with fake.application() as made:
+        fake.server.append(mail("Believed"))
+        made.receivers[0].once()
+        assert ["Believed"] == subjects(fake)
+        project(fake, status=5)
+        made.metadata.forget()
+        fake.server.append(mail("Paused"))
+        made.receivers[0].once()
+        project(fake)
+        made.shared.settings_fitness.look_now()
+        told: list[ProcessingResult] = []
+        made.receivers[0].once(told.append)
+    assert ["Redmine's text formatting is textile"] == [one.line.partition(": ")[2].partition(",")[0] for one in told]
+    assert ["Believed"] == subjects(fake)
 
 
 @pytest.mark.fault("N14")
