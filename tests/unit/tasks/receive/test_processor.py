@@ -252,7 +252,7 @@ def test_a_mail_counts_when_it_is_new_and_when_it_is_done(fake: FakeRedmine) -> 
             with made.store.database.write() as db:
                 db.exec_driver_sql("UPDATE mail SET next_try_at = 0")
             result = made.receivers[0].once()
-            return result.seen, result.found, result.login_refused
+            return result.seen, result.handled, result.login_refused
 
         assert [(1, 1, False), (0, 0, False)] == [counted(), counted()]
         fake.always = lambda _body: None
