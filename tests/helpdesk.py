@@ -144,7 +144,7 @@ class SmallRedmine:
         if isinstance(found, dict) and "errors" in found:
             return 422, {}, json.dumps(found)
         if isinstance(found, bytes):
-            return 200, {}, found.decode()
+            return 200, {}, found
         return (201 if request.method == "POST" else 200), {}, json.dumps(found)
 
     def _route(  # noqa: PLR0911, PLR0912, C901 - a list of addresses

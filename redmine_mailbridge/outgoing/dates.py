@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -35,3 +35,24 @@ class Moment(str):
         """The text in a language; in one whose form is not known, year first."""
         form = _FORMS.get(language.partition("-")[0].lower())
         return str(self) if form is None or self._at is None else form(self._at)
+
+    def in_zone(self, zone: dt.tzinfo) -> Self:
+        """The same time in another zone; one without a zone stays as it is."""
+        return self if self._at is None or self._at.tzinfo is None else type(self)(self._at.astimezone(zone))
+
+
+def in_zone(variables: Mapping[str, Any], zone: dt.tzinfo | None) -> Mapping[str, Any]:
+    """Given template variables and the zone of dates (None: as they are), return them with each date in that zone."""
+    if zone is None:
+        return variables
+    return {name: _moved(value, zone) for name, value in variables.items()}
+
+
+def _moved(value: Any, zone: dt.tzinfo) -> Any:
+    if isinstance(value, Moment):
+        return value.in_zone(zone)
+    if type(value) is dict:
+        return in_zone(value, zone)
+    if type(value) is list:
+        return [_moved(entry, zone) for entry in value]
+    return value

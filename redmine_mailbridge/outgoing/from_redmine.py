@@ -2,20 +2,16 @@
 
 import html
 import re
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from redmine_mailbridge.mail.text.characters import JOINER
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:
-    from redmine_mailbridge.outgoing import commonmark, textile
-else:  # a pass in which no agent has written needs neither
-    textile = lazy_import("redmine_mailbridge.outgoing.textile")
-    commonmark = lazy_import("redmine_mailbridge.outgoing.commonmark")
-
-LONGEST = 200_000
-"""Characters of a note that are rendered."""
+    from redmine_mailbridge.outgoing.rendering import note as rendering
+else:  # a pass in which no agent has written needs none of the libraries
+    rendering = lazy_import("redmine_mailbridge.outgoing.rendering.note")
 
 
 def unescaped(text: str) -> str:
@@ -26,23 +22,9 @@ def unescaped(text: str) -> str:
 
 def as_text(note: str, text_format: TextFormat) -> str:
     """Given a note, return it as plain text."""
-    return _renderer(text_format).as_text(note[:LONGEST])
+    return rendering.render(note, text_format).text
 
 
 def as_html(note: str, text_format: TextFormat) -> str:
     """Given a note, return it as HTML without scripts, styles of its own, pictures or links to other schemes."""
-    return _renderer(text_format).as_html(note[:LONGEST])
-
-
-class _Renderer(Protocol):
-    """A module that renders notes of one format."""
-
-    def as_text(self, note: str) -> str: ...
-
-    def as_html(self, note: str) -> str: ...
-
-
-def _renderer(text_format: TextFormat) -> _Renderer:
-    if text_format == "textile":
-        return textile
-    return commonmark
+    return rendering.render(note, text_format).html

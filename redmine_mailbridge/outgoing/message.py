@@ -20,7 +20,7 @@ from email.utils import format_datetime
 from redmine_mailbridge.mail.mime.address_syntax import ascii_host
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing import header_encoding as encode
-from redmine_mailbridge.outgoing.mime import MimePart, file_part, inspect, multipart, text_part
+from redmine_mailbridge.outgoing.mime import MimePart, file_part, inline_part, inspect, multipart, text_part
 from redmine_mailbridge.util.dataclass import dataclass
 
 LOOP_HEADER = "X-Mailbridge-Loop"
@@ -59,6 +59,8 @@ class OutgoingFile:
     name: str
     content_type: str
     content: bytes = field(repr=False)
+    content_id: str = ""
+    """Of a picture that the HTML shows in place, without <>."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +128,15 @@ class OutgoingMessage:
 
     def _body(self) -> MimePart:
         body = text_part(self.text, "plain")
+        shown = [file for file in self.files if self.html and file.content_id]
         if self.html:
-            body = multipart("alternative", [body, text_part(self.html, "html")], self.message_id)
-        if self.files:
-            files = [file_part(file.name, file.content_type, file.content) for file in self.files]
+            page = text_part(self.html, "html")
+            if shown:
+                pictures = [inline_part(file.name, file.content_type, file.content, file.content_id) for file in shown]
+                page = multipart("related", [page, *pictures], self.message_id)
+            body = multipart("alternative", [body, page], self.message_id)
+        if attached := [file for file in self.files if file not in shown]:
+            files = [file_part(file.name, file.content_type, file.content) for file in attached]
             body = multipart("mixed", [body, *files], self.message_id)
         return body
 

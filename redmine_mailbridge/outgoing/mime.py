@@ -55,6 +55,17 @@ def file_part(name: str, content_type: str, content: bytes) -> MimePart:
     return MimePart(fields, base64.encodebytes(content).replace(b"\n", b"\r\n") or b"\r\n")
 
 
+def inline_part(name: str, content_type: str, content: bytes, content_id: str) -> MimePart:
+    """Given a picture that the HTML beside it shows, and its Content-ID without <>, return its part (RFC 2392)."""
+    part = file_part(name, content_type, content)
+    fields = (
+        *part.fields[:-1],
+        unstructured("Content-ID", f"<{content_id}>"),
+        parameters("Content-Disposition", "inline", [("filename", _file_name(name))]),
+    )
+    return MimePart(fields, part.body)
+
+
 def multipart(subtype: str, parts: Sequence[MimePart], seed: str) -> MimePart:
     """Given parts, return the part that holds them. `seed` makes the boundary, which no encoded part can hold."""
     boundary = f"=_{hashlib.sha256(f'{subtype} {seed}'.encode('utf-8', 'replace')).hexdigest()[:32]}"

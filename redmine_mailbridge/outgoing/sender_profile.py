@@ -1,17 +1,33 @@
 """How one mailbox sends mail: sender, language, the kinds of mail that are enabled, and the content of each."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.mail.message_ids import TO_TEAM, Signer
-from redmine_mailbridge.outgoing.dates import Moment
+from redmine_mailbridge.outgoing.dates import Moment, in_zone
 from redmine_mailbridge.outgoing.message import FromIdentity
 from redmine_mailbridge.outgoing.personal_names import as_written, to_greet
 from redmine_mailbridge.outgoing.template_variables import NamedText
 from redmine_mailbridge.outgoing.templates import Rendered, Templates, is_language
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.util.dataclass import dataclass
+
+AGENT = "{agent}"
+"""The placeholder of the agent's name in `from_name`."""
+_CONNECTING = re.compile(r"^(?:(?:via|über|per|par|from|von|at|de|for|für)\s|[@|,:;·–—/-])\s{0,10}", re.IGNORECASE)
+
+
+def without_agent(name: str) -> str:
+    """Given a sender's name with "{agent}", return what signs mail that no agent wrote: "Example support" of "{agent}
+    via Example support" and of "{agent} (Example support)".
+    """
+    if AGENT not in name:
+        return name
+    rest = _CONNECTING.sub("", " ".join(name.replace(AGENT, "").split()))
+    return rest.strip(" ()|,-–—@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +51,20 @@ class SenderProfile:
     trust_reply_to: bool = False
     languages: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    agents_name: str = ""
+    """The sender's name of agents' answers, with "{agent}" for the agent's; "" if it is that of all mail."""
+    time_zone: str = ""
+    """The time zone of dates; "" for this machine's."""
 
-    def sender_for(self, written_to: Iterable[str]) -> FromIdentity:
-        """Given the addresses that the customer wrote to, in order, return the sender of the answer: the first of the
-        mailbox's addresses among them, if that is an alias, else the mailbox's own sender.
+    def sender_for(self, written_to: Iterable[str], agent: str = "") -> FromIdentity:
+        """Given the addresses that the customer wrote to, in order, and the agent who answers, return the sender of the
+        answer: the first of the mailbox's addresses among them, if that is an alias, else the mailbox's own sender.
         """
+        sender = self.sender
+        if agent and self.agents_name:
+            sender = replace(sender, name=self.agents_name.replace(AGENT, agent))
         alias = next((self.aliases[address.lower()] for address in written_to if address.lower() in self.aliases), "")
-        return replace(self.sender, address=alias) if alias else self.sender
+        return replace(sender, address=alias) if alias else sender
 
     def language_for(self, kind: str, customers: str) -> str:
         """Given a kind of mail and the language that the customer writes, return the one to write in: for a customer
@@ -57,6 +80,8 @@ class SenderProfile:
         texts: with the line above which to write, and the marker by which an answer is recognised even when it lost
         its headers.
         """
+        zone = ZoneInfo(self.time_zone) if self.time_zone else None
+        variables = in_zone(variables, zone)
         around = {
             **self._always(),
             "now": variables["now"],

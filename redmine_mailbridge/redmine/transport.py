@@ -156,6 +156,11 @@ def download(session: BoundedSession, url: str, most: int) -> bytes:
         with session.get(url, stream=True) as response:
             if response.status_code in (403, 404):
                 raise RedmineRefused(f"GET {url}: the file is not visible to the bridge", status=response.status_code)
+            if 300 <= response.status_code < 400:  # the key must not follow to another host
+                raise RedmineRefused(
+                    f"GET {url}: redirected elsewhere; not followed, since the API key would go along",
+                    status=response.status_code,
+                )
             if response.status_code != 200:
                 raise error_of(response)
             data = bytearray()

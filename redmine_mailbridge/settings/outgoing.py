@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from redmine_mailbridge.settings.base import SettingsTable, setting
+from redmine_mailbridge.settings.calendars import ZoneName
 from redmine_mailbridge.settings.value_types import FilePath, Name, SendersAddress, Size, Span, parse_span
 
 SMTP_PORTS = {"tls": 465, "starttls": 587, "none": 25}
@@ -84,7 +85,12 @@ class OutgoingSettings(SettingsTable):
         "The server must allow the account to send as its aliases.",
         False,
     )
-    from_name: Name | None = setting("The sender's display name.", None, shown="none")
+    from_name: Name | None = setting(
+        "The sender's display name. In agents' answers {agent} is the agent's name: \"{agent} via Example support\"; "
+        'other messages are from "Example support".',
+        None,
+        shown="none",
+    )
     reply_to: SendersAddress | None = setting("The Reply-To address.", None, shown="the From address")
     save_sent: bool = setting(
         "Put a copy of each sent message into the mailbox's Sent folder: with IMAP, and sending by SMTP. Gmail, "
@@ -103,6 +109,7 @@ class OutgoingSettings(SettingsTable):
         None,
         shown="all with templates",
     )
+    time_zone: ZoneName | None = setting("The time zone of dates in messages.", None, shown="this machine's")
     templates: FilePath | None = setting(
         "A folder with your own templates; `redmine-mailbridge templates copy` fills it.",
         None,
@@ -222,9 +229,18 @@ class AnswerSettings(SettingsTable):
         "mail",
     )
     max_attachments: Size = setting(
-        "Maximum bytes of a note's files to attach; the message names the others. 0: none.", 10_000_000,
+        "Maximum bytes of a note's files, attached or shown in place; the message names the others. 0: none.",
+        10_000_000,
         shown='"10MB"',
-    )  # fmt: skip
+    )
+    inline_pictures: bool = setting(
+        "Show the pictures that a note names, if they are files of this note, in place, scaled and without metadata "
+        "(EXIF, location). Otherwise they are attached as they are.",
+        True,
+    )
+    max_picture_width: Annotated[int, Field(ge=100, le=4000)] = setting(
+        "Maximum width in pixels of pictures shown in place; wider ones are scaled.", 1200
+    )
     closed: bool = setting("Notify the requester when an issue is closed (template `closed`).", False)
     reminder: bool = setting("Let automation rules send the template `reminder`.", True)
     escalation: bool = setting("Let automation rules send the template `escalation`.", True)

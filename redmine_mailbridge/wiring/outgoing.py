@@ -13,7 +13,7 @@ from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.message import FromIdentity
 from redmine_mailbridge.outgoing.outbox_sender import Ask
 from redmine_mailbridge.outgoing.resend import send_again
-from redmine_mailbridge.outgoing.sender_profile import SenderProfile
+from redmine_mailbridge.outgoing.sender_profile import AGENT, SenderProfile, without_agent
 from redmine_mailbridge.outgoing.still_readable import ReadableCheck
 from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.redmine.client import Client
@@ -80,6 +80,8 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
             trust_reply_to=box.answers.trust_reply_to,
             languages=tuple(out.languages or ()),
             aliases=_aliases(box) if out.from_alias else {},
+            agents_name=out.from_name if out.from_name and AGENT in out.from_name else "",
+            time_zone=out.time_zone or "",
         )
     return by_mailbox
 
@@ -96,7 +98,8 @@ def _aliases(box: MailboxSettings) -> dict[str, str]:
 def _sender(address: str, out: OutgoingSettings) -> FromIdentity:
     """The sender's name and address, domains in ASCII: the settings accept no other address."""
     sent, answered = (mailable(Address("", written)) for written in (address, out.reply_to or ""))
-    return FromIdentity(sent.address if sent else address, out.from_name or "", answered.address if answered else "")
+    name = without_agent(out.from_name or "")
+    return FromIdentity(sent.address if sent else address, name, answered.address if answered else "")
 
 
 def mailer(  # noqa: PLR0917 - what it is wired to
@@ -155,6 +158,8 @@ def agent_answers(
             max_cc=box.answers.max_cc,
             leave_to_redmine=box.answers.redmine_users == "leave_to_redmine",
             max_attachments=box.answers.max_attachments,
+            inline_pictures=box.answers.inline_pictures,
+            max_picture_width=box.answers.max_picture_width,
         )
         for name, box in settings.active_mailboxes.items()
     }

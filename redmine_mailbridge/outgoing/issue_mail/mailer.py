@@ -164,7 +164,7 @@ class IssueMailer:
         serial = _serial(mail.key, values["question"]["journal"])
         return OutgoingMessage(
             kind=mail.kind,
-            sender=profile.sender if mail.kind in TO_TEAM else profile.sender_for(thread.written_to),
+            sender=profile.sender if mail.kind in TO_TEAM else profile.sender_for(thread.written_to, _agent(values)),
             to=audience.to[0],
             subject=texts.subject,
             text=texts.text,
@@ -233,6 +233,11 @@ def _of_thread(thread: Conversation) -> dict[str, Any]:
         "thread": {"subject": thread.subject, "reply_subject": thread.reply_subject},
         "history": [{"author": mail.author, "date": mail.date, "text": mail.text} for mail in thread.history],
     }
+
+
+def _agent(values: Mapping[str, Any]) -> str:
+    """The name of the agent whose words a mail holds; "" if it holds none."""
+    return str(values.get("note", {}).get("author", ""))
 
 
 _QUOTING = re.compile(r"^q[0-9]{1,18}-")

@@ -15,16 +15,14 @@ from typing import Any, Literal
 
 import structlog
 
-from redmine_mailbridge.errors import MailbridgeError, RedmineRefused, RedmineUnavailable
+from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.conversation import Conversation
 from redmine_mailbridge.outgoing.dates import Moment
-from redmine_mailbridge.outgoing.from_redmine import as_html, as_text
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
-from redmine_mailbridge.outgoing.message import OutgoingFile
 from redmine_mailbridge.outgoing.personal_names import as_written, is_signed
 from redmine_mailbridge.outgoing.recipients import Recipients
 from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
@@ -37,13 +35,13 @@ from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.rights import sees
 from redmine_mailbridge.redmine.users import utc
 from redmine_mailbridge.redmine.write_intent import WriteIntent
-from redmine_mailbridge.settings.value_types import format_size
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions, RateLimited
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
+from redmine_mailbridge.tasks.update.note_content import NoteContent, NoteContentComposer
 from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
 
 log = structlog.get_logger(__name__)
@@ -80,6 +78,7 @@ class AgentNoteMailer:
         self._metadata = metadata
         self._mailings = mailings
         self._text_format = text_format
+        self._content = NoteContentComposer(client, metadata.people, text_format)
 
     def once(self, stop: threading.Event) -> TaskStepResult:
         """Refresh, then decide every undecided journal. Return the number of mails queued and notes written."""
@@ -177,8 +176,8 @@ class AgentNoteMailer:
         if not people.to and not people.cc:
             return not_mailed(people.why_nobody, self._notices(people), people.redmine_tells(row.requester))
         note = content if isinstance(content, AgentNote) else AgentNote()
-        files, left_out = self._files(note, mailing.max_attachments)
-        variables = self._variables(note, entry, visible, left_out, by_agent=by_agent)
+        content_of_mail = self._content.compose(note, mailing, self._mailer.profiles[row.mailbox].redmine_url)
+        variables = self._variables(content_of_mail, entry, visible, by_agent=by_agent)
         mail = IssueMail(
             "answer" if has_agent_note else "closed",
             row,
@@ -186,13 +185,14 @@ class AgentNoteMailer:
             people.to,
             variables,
             cc=people.cc,
-            files=files,
+            files=tuple(content_of_mail.files),
             template="closed" if closing else "answer",
         )
         composed = self._mailer.compose(mail, ReadableIssue(visible, thread))
         if not composed.mails:
             return not_mailed(composed.why_not, self._notices(people))
         line = f"{what}: mailed to {', '.join(mail.recipient for mail in composed.mails)}{people.line}"
+        line += "".join(f"; {problem}" for problem in content_of_mail.problems)
         mailed_by: Literal["mailed", "redmine"] | None
         mailed_by = "mailed" if people.to else "redmine" if people.redmine_tells(row.requester) else None
         decided, notices = NoteDecision(number, row.id, 0.0, line, mailed_by), self._notices(people)
@@ -201,23 +201,21 @@ class AgentNoteMailer:
         return len(composed.mails) if queued else 0
 
     def _variables(
-        self, note: AgentNote, entry: Mapping[str, Any], visible: VisibleIssue, left_out: Sequence[str],
-        *, by_agent: bool,
-    ) -> dict[str, object]:  # fmt: skip
+        self, content: NoteContent, entry: Mapping[str, Any], visible: VisibleIssue, *, by_agent: bool
+    ) -> dict[str, object]:
         """What the template of the mail about a journal may use."""
         author = str((entry.get("user") or {}).get("name", ""))
-        text = as_text(note.text, self._text_format)
         fields = visible.issue_data.get("custom_fields", ())
         return {
             "agent": {"name": as_written(author)},
             "fields": CustomFieldValues({str(f["name"]): _value(f.get("value")) for f in fields}),
             "note": {
-                "text": text,
-                "html": as_html(note.text, self._text_format),
+                "text": content.text,
+                "html": content.html,
                 "author": as_written(author) if by_agent else "",
-                "signed": by_agent and is_signed(text, author),
+                "signed": by_agent and is_signed(content.text, author),
                 "date": Moment.of(_seconds(entry)),
-                "left_out": left_out,
+                "left_out": content.left_out,
             },
         }
 
@@ -282,29 +280,6 @@ class AgentNoteMailer:
             return False
         roles = self._metadata.roles_of(person.rights, project)
         return sees(person.rights, read_issue(issue_data, project), project, roles)
-
-    # ------------------------------------------------------------------ with what
-
-    def _files(self, note: AgentNote, most: int) -> tuple[list[OutgoingFile], list[str]]:
-        """Given a note, return the files to attach, and the names of those that are left out."""
-        files: list[OutgoingFile] = []
-        left_out: list[str] = []
-        room = most
-        for file in note.files:
-            name, size = str(file.get("filename", "file")), int(file.get("filesize", 0))
-            try:
-                if size > room:
-                    left_out.append(f"{name} ({format_size(size)})")
-                    continue
-                content = self._client.download(int(file["id"]), name, room)
-            except RedmineUnavailable:
-                raise
-            except RedmineRefused:
-                left_out.append(name)
-                continue
-            room -= len(content)
-            files.append(OutgoingFile(name, str(file.get("content_type") or "application/octet-stream"), content))
-        return files, left_out
 
 
 def _seconds(entry: Mapping[str, Any]) -> float | None:

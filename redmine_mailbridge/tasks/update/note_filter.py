@@ -8,7 +8,8 @@ from redmine_mailbridge.util.dataclass import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NoteMailPolicy:
-    """What a mailbox mails of its issues. `max_cc` is the maximum of Cc recipients, `max_attachments` in bytes."""
+    """What a mailbox mails of its issues. `max_cc` is the maximum of Cc recipients, `max_attachments` in bytes,
+    `max_picture_width` in pixels."""
 
     notes: Literal["never", "public_notes", "marked"] = "never"
     closed: bool = False
@@ -17,6 +18,8 @@ class NoteMailPolicy:
     max_cc: int = 20
     leave_to_redmine: bool = True
     max_attachments: int = 10_000_000
+    inline_pictures: bool = True
+    max_picture_width: int = 1200
 
 
 @dataclass(frozen=True, slots=True)

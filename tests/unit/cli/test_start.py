@@ -33,9 +33,17 @@ print(*(name for name in sys.argv[1:] if name in sys.modules), "end")
 
 
 def test_a_pass_loads_no_room_that_it_does_not_need() -> None:
-    """What computes hours, POP3, Microsoft Graph and crontab lines are loaded where a pass or setting needs them."""
+    """What computes hours, POP3, Microsoft Graph, crontab lines, and notes are loaded where they are needed."""
     package = "redmine_mailbridge"
-    unneeded = ("tasks.aggregate", "reports", "mailboxes.pop3", "mailboxes.graph", "outgoing.graph")
-    names = [*(f"{package}.{name}" for name in unneeded), f"{package}.cli.dry_run", "apscheduler"]
+    unneeded = (
+        "tasks.aggregate",
+        "reports",
+        "mailboxes.pop3",
+        "mailboxes.graph",
+        "outgoing.graph",
+        "outgoing.rendering.note",
+    )
+    libraries = ("apscheduler", "markdown_it", "textile", "PIL")
+    names = [*(f"{package}.{name}" for name in unneeded), f"{package}.cli.dry_run", *libraries]
     ended = subprocess.run([sys.executable, "-c", ROOMS, *names], capture_output=True, text=True, check=True)
     assert ["end"] == ended.stdout.split()

@@ -53,7 +53,7 @@ def test_html(note: str, form: str) -> None:
     for expected in (
         "<p>Hello Kim,</p>", "<b>this</b>", '<a href="https://example.com/a_b?x=1&amp;y=2">page</a>',
         "<code>rm -rf</code>", "<ul><li>one</li><li>two <i>really</i></li></ul>", "<ol><li>first</li><li>second</li>",
-        "It burns.</blockquote>", "echo &quot;&lt;b&gt;&quot;</pre>", "<b>Done</b>", "[plan.png]",
+        "It burns.</blockquote>", "echo &quot;&lt;b&gt;&quot;</pre>", ">Done</h", "[plan.png]",
     ):  # fmt: skip
         assert expected in page
 
@@ -82,7 +82,7 @@ def test_nothing_of_a_note_is_html(note: str, form: str) -> None:
     import lxml.html
 
     page = lxml.html.fragments_fromstring(f"<div>{as_html(note, form)}</div>")[0]  # type: ignore[arg-type]
-    allowed = {"div", "p", "br", "b", "i", "s", "a", "ul", "ol", "li", "blockquote", "pre", "code", "hr"}
+    allowed = {"div", "p", "br", "b", "i", "s", "a", "ul", "ol", "li", "blockquote", "pre", "code", "hr", "h1", "sub"}
     assert set() == {element.tag for element in page.iter()} - allowed
     assert set() == {name for element in page.iter() for name in element.attrib} - {"href", "style"}
     assert all(link.startswith(("http://", "https://", "mailto:")) for _, _, link, _ in page.iterlinks())
@@ -172,7 +172,7 @@ def test_a_wide_table_of_short_rows_is_shown_as_it_stands() -> None:
     note is shown as it stands, a table that people write is a table.
     """
     wide = "|a" * 300 + "|\n" + "|-" * 300 + "|\n" + "x\n" * 18_000
-    assert len(wide) > len(as_html(wide, "common_mark")) - 20
-    assert as_html(wide, "common_mark").startswith("<pre>")
+    assert len(wide) > len(as_html(wide, "common_mark")) - 60
+    assert as_html(wide, "common_mark").startswith("<pre")
     usual = "|a|b|\n|-|-|\n" + "|1|2|\n" * 200
-    assert as_html(usual, "common_mark").startswith("<table border>")
+    assert as_html(usual, "common_mark").startswith("<table border=")

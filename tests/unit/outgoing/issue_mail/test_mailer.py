@@ -14,10 +14,10 @@ from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.outgoing.conversation import ConversationFinder, without_re
-from redmine_mailbridge.outgoing.from_redmine import LONGEST
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.message import FromIdentity, OutgoingFile, chain, child_index
+from redmine_mailbridge.outgoing.rendering.note import LONGEST
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES
 from redmine_mailbridge.outgoing.templates import Templates

@@ -1,0 +1,152 @@
+"""The content of an agent's note for a mail: HTML and text, its pictures in place, its other files attached.
+
+Only files of the note itself are sent: a picture that it names is never looked for among the issue's other files, which
+may have come with a private note.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
+from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.outgoing.message import OutgoingFile
+from redmine_mailbridge.outgoing.personal_names import as_written
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.users import Users
+from redmine_mailbridge.settings.value_types import format_size
+from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy
+from redmine_mailbridge.util.dataclass import dataclass
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.outgoing.rendering import note as rendering
+    from redmine_mailbridge.outgoing.rendering import pictures
+else:  # a pass in which no agent has written needs none of it
+    rendering = lazy_import("redmine_mailbridge.outgoing.rendering.note")
+    pictures = lazy_import("redmine_mailbridge.outgoing.rendering.pictures")
+
+log = structlog.get_logger(__name__)
+
+LARGEST_PICTURE = 30_000_000
+"""Bytes of a picture's file that is downloaded to be scaled."""
+MOST_PICTURES = 30
+"""Pictures of a note that are shown in place; others are attached."""
+TYPE = "application/octet-stream"
+
+
+@dataclass(slots=True)
+class NoteContent:
+    """A note as it goes into a mail. `left_out` names files for the customer, `problems` are for operators."""
+
+    html: str = ""
+    text: str = ""
+    files: list[OutgoingFile] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+class NoteContentComposer:
+    """Renders notes and fetches their files. Raises RedmineUnavailable."""
+
+    def __init__(self, client: Client, people: Users, text_format: TextFormat) -> None:
+        self._client = client
+        self._people = people
+        self._text_format = text_format
+
+    def compose(self, note: AgentNote, policy: NoteMailPolicy, redmine_url: str) -> NoteContent:
+        """Given a note, return its content: pictures and files together within the limit of the settings."""
+        content, room = NoteContent(), policy.max_attachments
+        keys = self._pictures(note, policy, redmine_url, content)
+        shown: dict[str, rendering.ShownPicture] = {}
+        for attachment in note.files:
+            names = [key for key, number in keys.items() if number == _number(attachment)]
+            data = self._download(attachment, LARGEST_PICTURE if names else room, content)
+            if data is None:
+                continue
+            picture = self._scaled(attachment, data, policy, content) if names else None
+            if picture is not None:
+                file = OutgoingFile(
+                    _picture_name(attachment, picture), picture.content_type, picture.content, picture.shown.content_id
+                )
+            else:
+                file = OutgoingFile(_name(attachment), str(attachment.get("content_type") or TYPE), data)
+            if len(file.content) > room:
+                content.left_out.append(f"{_name(attachment)} ({format_size(len(file.content))})")
+                continue
+            if picture is not None:
+                shown |= dict.fromkeys(names, picture.shown)
+            if file not in content.files:
+                room -= len(file.content)
+                content.files.append(file)
+        context = rendering.NoteContext(redmine_url, self._name_of, shown)
+        rendered = rendering.render(note.text, self._text_format, context)
+        content.html, content.text = rendered.html, rendered.text
+        return content
+
+    def _pictures(
+        self, note: AgentNote, policy: NoteMailPolicy, redmine_url: str, content: NoteContent
+    ) -> Mapping[str, int]:
+        """The pictures that the note shows, by key, each with the number of its attachment: of several files of one
+        name the newest, as Redmine does it.
+        """
+        if not policy.inline_pictures or not policy.max_attachments:
+            return {}
+        by_age = sorted(note.files, key=_number)
+        files = {rendering.picture_key(_name(attachment)): _number(attachment) for attachment in by_age}
+        files |= {f"#{_number(attachment)}": _number(attachment) for attachment in by_age}
+        named = rendering.pictures_of(note.text, self._text_format, redmine_url)
+        content.problems += [f"picture {key}: not a file of this note" for key in named if key not in files]
+        return {key: files[key] for key in named[:MOST_PICTURES] if key in files}
+
+    def _download(self, attachment: Mapping[str, Any], most: int, content: NoteContent) -> bytes | None:
+        """The bytes of a file; None, with a line for the customer, if it is too large or Redmine does not return it."""
+        size = int(attachment.get("filesize") or 0)
+        if size > most:
+            content.left_out.append(f"{_name(attachment)} ({format_size(size)})")
+            return None
+        try:
+            return self._client.download(_number(attachment), _name(attachment), most)
+        except RedmineUnavailable:
+            raise
+        except RedmineRefused as error:
+            content.left_out.append(_name(attachment))
+            content.problems.append(f"file {_name(attachment)}: {error}")
+            return None
+
+    def _scaled(
+        self, attachment: Mapping[str, Any], data: bytes, policy: NoteMailPolicy, content: NoteContent
+    ) -> "pictures.ScaledPicture | None":
+        """The picture to show in place; None, with a line for operators, if the file is to be attached as it is."""
+        try:
+            return pictures.scaled(data, policy.max_picture_width)
+        except pictures.PictureUnusable as error:
+            content.problems.append(f"picture {_name(attachment)}: attached only, {error}")
+            return None
+
+    def _name_of(self, user: str) -> str:
+        """The name of a user of Redmine, who is "#5" or a login; "" if there is none."""
+        if user.startswith("#"):
+            person = self._people.by_id(int(user[1:]))
+            return as_written(person.user.name) if person is not None else ""
+        account = self._people.by_login(user)
+        return as_written(account.name) if account is not None else ""
+
+
+def _number(attachment: Mapping[str, Any]) -> int:
+    return int(attachment["id"])
+
+
+def _name(attachment: Mapping[str, Any]) -> str:
+    return str(attachment.get("filename") or "file")
+
+
+def _picture_name(attachment: Mapping[str, Any], picture: "pictures.ScaledPicture") -> str:
+    """The name of a picture, with the suffix of what it has become."""
+    name = _name(attachment)
+    if picture.content_type == "image/png" and not name.lower().endswith(".png"):
+        return f"{PurePath(name).stem or 'picture'}.png"
+    return name
