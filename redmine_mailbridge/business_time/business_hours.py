@@ -71,10 +71,10 @@ class Calendar:
 
     def _open(self, day: int) -> tuple[TimeSpan, ...]:
         """Given a UTC day, as number since the epoch, return its open spans, in order."""
-        found = self._days.get(day)
-        if found is None:
-            found = self._days[day] = tuple(self._reckon(day))
-        return found
+        spans = self._days.get(day)
+        if spans is None:
+            spans = self._days[day] = tuple(self._reckon(day))
+        return spans
 
     def _reckon(self, day: int) -> Iterator[TimeSpan]:
         for begin, end, offset in self._steady(day * DAY, (day + 1) * DAY):

@@ -41,9 +41,9 @@ class Crontab(BaseTrigger):  # type: ignore[misc]  # apscheduler has no types
             at = self._wall.get_next_fire_time(None, at)
             if at is None:
                 break
-            found = at.replace(tzinfo=self._zone).astimezone(dt.UTC)
-            if found >= now and (previous_fire_time is None or found > previous_fire_time):
-                return found.astimezone(self._zone)
+            instant = at.replace(tzinfo=self._zone).astimezone(dt.UTC)
+            if instant >= now and (previous_fire_time is None or instant > previous_fire_time):
+                return instant.astimezone(self._zone)
             at += dt.timedelta(seconds=1)
         return None
 

@@ -52,8 +52,8 @@ class Holidays:
         if self._events is None:
             return []
         years = {dt.datetime.fromtimestamp(instant, zone).year for instant in span}
-        found = {one for year in years for one in self.year(year, zone)}
-        return sorted((begin, end) for begin, end in found if begin < span[1] and span[0] < end)
+        spans = {holiday for year in years for holiday in self.year(year, zone)}
+        return sorted((begin, end) for begin, end in spans if begin < span[1] and span[0] < end)
 
     def year(self, year: int, zone: ZoneInfo) -> tuple[DaySpan, ...]:
         """Given a year, return all its closed spans, in order. Raise HolidayError if the file exceeds a limit."""

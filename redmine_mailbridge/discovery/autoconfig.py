@@ -41,8 +41,10 @@ def read(content: bytes, address: str, *, source: str) -> Offer:
     root = xml.parse(content)
     if xml.local(root) != "clientconfig":
         raise NothingFound("not an autoconfig document")
-    servers = [one for provider in xml.children(root, "emailprovider") for one in _servers(provider, address)]
-    if not any(one.protocol != "smtp" for one in servers):
+    servers = [
+        candidate for provider in xml.children(root, "emailprovider") for candidate in _servers(provider, address)
+    ]
+    if not any(candidate.protocol != "smtp" for candidate in servers):
         raise NothingFound("names no server with TLS")
     return Offer(tuple(servers), source)
 
@@ -65,10 +67,10 @@ def _one(element: etree._Element, protocol: Protocol, address: str) -> Iterator[
     username = _filled(xml.text(element, "username"), address) or address
     ways = {(way.text or "").strip().lower() for way in xml.children(element, "authentication")}
     try:
-        found = server(protocol, host, xml.text(element, "port"), security, username)
+        candidate = server(protocol, host, xml.text(element, "port"), security, username)
     except NothingFound:
         return
-    yield dataclasses.replace(found, oauth_only=ways == {"oauth2"})
+    yield dataclasses.replace(candidate, oauth_only=ways == {"oauth2"})
 
 
 def _filled(text: str, address: str) -> str:

@@ -71,13 +71,13 @@ def read(content: bytes, address: str, *, source: str) -> Offer:
     if xml.local(root) != "autodiscover":
         raise NothingFound("not an autodiscover document")
     servers = [
-        found
+        candidate
         for response in xml.children(root, "response")
         for account in xml.children(response, "account")
         for element in xml.children(account, "protocol")
-        for found in _one(element, address)
+        for candidate in _one(element, address)
     ]
-    if not any(one.protocol != "smtp" for one in servers):
+    if not any(candidate.protocol != "smtp" for candidate in servers):
         raise NothingFound("names no server with TLS")
     return Offer(tuple(servers), source)
 

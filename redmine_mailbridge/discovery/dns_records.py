@@ -57,31 +57,35 @@ class Records:
 
     def service(self, service: str, domain: str) -> ServiceRecord | None:
         """Given a service such as `_imaps._tcp`, return where it is: lowest priority, highest weight (RFC 2782)."""
-        found = sorted(self._ask(f"{service}.{domain}", "SRV"), key=lambda one: (one.priority, -one.weight))
-        for one in found:
-            if one.target != dns.name.root:  # the root says: decidedly not here (RFC 6186 section 3.4)
-                return ServiceRecord(one.target.to_text(omit_final_dot=True), one.port)
+        records = sorted(self._ask(f"{service}.{domain}", "SRV"), key=lambda record: (record.priority, -record.weight))
+        for record in records:
+            if record.target != dns.name.root:  # the root says: decidedly not here (RFC 6186 section 3.4)
+                return ServiceRecord(record.target.to_text(omit_final_dot=True), record.port)
         return None
 
     def exchangers(self, domain: str) -> tuple[str, ...]:
         """Given a domain, return its mail exchangers, the preferred first; none for a null MX (RFC 7505)."""
-        found = sorted(self._ask(domain, "MX"), key=lambda one: one.preference)
-        return tuple(one.exchange.to_text(omit_final_dot=True) for one in found if one.exchange != dns.name.root)
+        records = sorted(self._ask(domain, "MX"), key=lambda record: record.preference)
+        return tuple(
+            record.exchange.to_text(omit_final_dot=True) for record in records if record.exchange != dns.name.root
+        )
 
     def addresses(self, host: str) -> tuple[str, ...]:
         """Given a host, return its addresses."""
-        return tuple(one.to_text() for kind in ("A", "AAAA") for one in self._ask(host, kind))
+        return tuple(record.to_text() for kind in ("A", "AAAA") for record in self._ask(host, kind))
 
 
 def find_offer(records: Records, *, domain: str, address: str) -> Offer:
     """Given a domain, return what its SRV records offer. Raise NothingFound."""
     servers: list[FoundServer] = []
     for service, protocol, security in SERVICES:
-        found = records.service(service, domain)
-        if found is not None:
-            servers.append(server(protocol, found.host, found.port, security, address))
-    if not any(one.protocol != "smtp" for one in servers):
+        record = records.service(service, domain)
+        if record is not None:
+            servers.append(server(protocol, record.host, record.port, security, address))
+    if not any(candidate.protocol != "smtp" for candidate in servers):
         raise NothingFound("no SRV records for IMAP or POP3")
-    strange = sorted({one.host for one in servers if not f".{one.host}".lower().endswith(f".{domain}".lower())})
+    strange = sorted(
+        {candidate.host for candidate in servers if not f".{candidate.host}".lower().endswith(f".{domain}".lower())}
+    )
     advice = f"{', '.join(strange)}: not of {domain}; is that your provider?" if strange else ""
     return Offer(tuple(servers), f"SRV records of {domain}", advice=advice)

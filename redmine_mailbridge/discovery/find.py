@@ -76,10 +76,10 @@ def discover(address: str, ways: LookupMethods | None = None, *, everything: boo
     Nothing is sent but the address, and that only to its own domain's servers under TLS.
     Raise SettingsError if it is not an address.
     """
-    wanted = LookupTarget(address, domain_of(address), ways or LookupMethods())
+    target = LookupTarget(address, domain_of(address), ways or LookupMethods())
     for name, look in STEPS:
         try:
-            step = look(wanted)
+            step = look(target)
         except NothingFound as why:
             step = DiscoveryStep(name, str(why), away=isinstance(why, NobodyAnswers))
         yield step
@@ -101,33 +101,33 @@ def domain_of(address: str) -> str:
 
 def offered(preset: Preset, address: str, source: str) -> Offer:
     """Given a provider, return its servers for an address."""
-    known: list[tuple[Protocol, PresetServer | None]] = [
+    servers_by_protocol: list[tuple[Protocol, PresetServer | None]] = [
         ("imap", preset.imap),
         ("pop3", preset.pop3),
         ("smtp", preset.smtp),
     ]
     servers = [
-        FoundServer(protocol, one.host, one.port, one.security, one.login(address), preset.tokens_only)
-        for protocol, one in known
-        if one is not None
+        FoundServer(protocol, known.host, known.port, known.security, known.login(address), preset.tokens_only)
+        for protocol, known in servers_by_protocol
+        if known is not None
     ]
     return Offer(tuple(servers), source, preset=preset.name, advice=f"{preset.advice} {preset.help}")
 
 
-def _by_preset(wanted: LookupTarget) -> DiscoveryStep:
-    preset = by_domain(wanted.domain)
+def _by_preset(target: LookupTarget) -> DiscoveryStep:
+    preset = by_domain(target.domain)
     if preset is None:
-        raise NothingFound(f"{wanted.domain} belongs to none of {len(presets())} known providers")
-    offer = offered(preset, wanted.address, "preset")
+        raise NothingFound(f"{target.domain} belongs to none of {len(presets())} known providers")
+    offer = offered(preset, target.address, "preset")
     return DiscoveryStep("preset", f"{preset.name}: {preset.title}", offer)
 
 
-def _by_autoconfig(wanted: LookupTarget) -> DiscoveryStep:
+def _by_autoconfig(target: LookupTarget) -> DiscoveryStep:
     tried: list[tuple[str, NothingFound]] = []
     for url in (*autoconfig.OWN, autoconfig.ISPDB):
-        short = url.format(domain=wanted.domain, address="").partition("?")[0]
+        short = url.format(domain=target.domain, address="").partition("?")[0]
         try:
-            offer = autoconfig.find_offer(wanted.ways.web, url, domain=wanted.domain, address=wanted.address)
+            offer = autoconfig.find_offer(target.ways.web, url, domain=target.domain, address=target.address)
         except NothingFound as why:
             tried.append((short, why))
         else:
@@ -135,53 +135,53 @@ def _by_autoconfig(wanted: LookupTarget) -> DiscoveryStep:
     raise _nothing(tried)
 
 
-def _by_srv(wanted: LookupTarget) -> DiscoveryStep:
-    offer = records.find_offer(wanted.ways.records, domain=wanted.domain, address=wanted.address)
+def _by_srv(target: LookupTarget) -> DiscoveryStep:
+    offer = records.find_offer(target.ways.records, domain=target.domain, address=target.address)
     return DiscoveryStep("SRV", _listed(offer), offer)
 
 
-def _by_mx(wanted: LookupTarget) -> DiscoveryStep:
+def _by_mx(target: LookupTarget) -> DiscoveryStep:
     """Who receives a domain's mail mostly keeps it too."""
-    hosts = wanted.ways.records.exchangers(wanted.domain)
+    hosts = target.ways.records.exchangers(target.domain)
     if not hosts:
-        raise NothingFound(f"{wanted.domain} has no mail exchanger: check the spelling")
+        raise NothingFound(f"{target.domain} has no mail exchanger: check the spelling")
     preset = by_mx(hosts)
     if preset is None:
         raise NothingFound(f"{hosts[0]} belongs to none of the known providers")
     return DiscoveryStep(
-        "MX", f"{hosts[0]}: {preset.name}, {preset.title}", offered(preset, wanted.address, f"MX {hosts[0]}")
+        "MX", f"{hosts[0]}: {preset.name}, {preset.title}", offered(preset, target.address, f"MX {hosts[0]}")
     )
 
 
-def _by_autodiscover(wanted: LookupTarget) -> DiscoveryStep:
+def _by_autodiscover(target: LookupTarget) -> DiscoveryStep:
     tried: list[tuple[str, NothingFound]] = []
     cloud = False
-    for url in autodiscover.places(wanted.domain, wanted.ways.records):
+    for url in autodiscover.places(target.domain, target.ways.records):
         try:
-            offer = autodiscover.find_offer(wanted.ways.web, url, address=wanted.address)
+            offer = autodiscover.find_offer(target.ways.web, url, address=target.address)
         except NothingFound as why:
             tried.append((url.removesuffix(autodiscover.PATH), why))
             cloud = cloud or "Microsoft's cloud" in str(why)
         else:
             return DiscoveryStep("autodiscover", f"{_listed(offer)} ({url})", offer)
-    if cloud or autodiscover.moved_to_cloud(wanted.ways.web, wanted.domain):
+    if cloud or autodiscover.moved_to_cloud(target.ways.web, target.domain):
         preset = presets()["microsoft365"]
-        offer = offered(preset, wanted.address, f"autodiscover of {wanted.domain}")
+        offer = offered(preset, target.address, f"autodiscover of {target.domain}")
         return DiscoveryStep("autodiscover", f"leads to Microsoft's cloud: {preset.name}", offer)
     raise _nothing(tried)
 
 
-def _by_guess(wanted: LookupTarget) -> DiscoveryStep:
+def _by_guess(target: LookupTarget) -> DiscoveryStep:
     """Usual names, behind which a server must answer with a certificate of that name."""
     servers = []
     security: Security = "tls"
     for protocol, prefixes, port in GUESSES:
-        for host in (f"{prefix}.{wanted.domain}" for prefix in prefixes):
-            if wanted.ways.records.addresses(host) and wanted.ways.probe(host, port):
-                servers.append(server(protocol, host, port, security, wanted.address))
+        for host in (f"{prefix}.{target.domain}" for prefix in prefixes):
+            if target.ways.records.addresses(host) and target.ways.probe(host, port):
+                servers.append(server(protocol, host, port, security, target.address))
                 break
-    if not any(one.protocol != "smtp" for one in servers):
-        raise NothingFound(f"no server answers at imap.{wanted.domain}, mail.{wanted.domain} and the like")
+    if not any(candidate.protocol != "smtp" for candidate in servers):
+        raise NothingFound(f"no server answers at imap.{target.domain}, mail.{target.domain} and the like")
     offer = Offer(tuple(servers), "guess", advice="Guessed by usual names: compare it with your provider's page.")
     return DiscoveryStep("guess", _listed(offer), offer)
 
@@ -193,7 +193,7 @@ def _nothing(tried: Sequence[tuple[str, NothingFound]]) -> NothingFound:
 
 
 def _listed(offer: Offer) -> str:
-    first = {one.protocol: one for one in reversed(offer.servers)}
+    first = {candidate.protocol: candidate for candidate in reversed(offer.servers)}
     return ", ".join(str(first[protocol]) for protocol in ("imap", "pop3", "smtp") if protocol in first)
 
 

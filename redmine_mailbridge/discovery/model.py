@@ -46,7 +46,7 @@ class Offer:
 
     def server(self, protocol: str) -> FoundServer | None:
         """Given a protocol, return the first server that speaks it."""
-        return next((one for one in self.servers if one.protocol == protocol), None)
+        return next((candidate for candidate in self.servers if candidate.protocol == protocol), None)
 
     @property
     def incoming(self) -> FoundServer | None:

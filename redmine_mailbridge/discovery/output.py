@@ -16,7 +16,7 @@ def step_lines(step: DiscoveryStep, address: str, *, as_json: bool) -> Iterator[
     if as_json:
         value = asdict(step)
         if step.offer is not None:
-            value["settings"] = {dotted(path): said for path, said in step.offer.settings(address).items()}
+            value["settings"] = {dotted(path): setting for path, setting in step.offer.settings(address).items()}
         yield json.dumps(value, ensure_ascii=False)
         return
     yield f"{'found' if step.offer else '-':<6}{step.name:<13}{step.words}"

@@ -36,5 +36,5 @@ def children(element: etree._Element, name: str) -> list[etree._Element]:
 
 def text(element: etree._Element, name: str) -> str:
     """Given an element, return the text of its first child of that name, or an empty text."""
-    found = children(element, name)
-    return (found[0].text or "").strip() if found else ""
+    matches = children(element, name)
+    return (matches[0].text or "").strip() if matches else ""

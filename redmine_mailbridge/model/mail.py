@@ -208,8 +208,8 @@ class Message:
 
     def header(self, name: str) -> str:
         """The first value of a header field, decoded; "" if there is none."""
-        wanted = name.lower()
-        return next((value for key, value in self.headers if key.lower() == wanted), "")
+        folded = name.lower()
+        return next((value for key, value in self.headers if key.lower() == folded), "")
 
     @property
     def recipients(self) -> tuple[Address, ...]:

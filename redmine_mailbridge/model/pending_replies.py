@@ -51,5 +51,5 @@ class PendingReplies:
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:
         """Given the stored form, return the value; fields of an earlier version are dropped."""
-        known = {one.name: kept[one.name] for one in fields(cls) if one.name in kept}
+        known = {attribute.name: kept[attribute.name] for attribute in fields(cls) if attribute.name in kept}
         return cls(**known | {"kinds": tuple(known.get("kinds", ()))})

@@ -62,8 +62,8 @@ class FactFinder:
         if same_subject_issue is not None:
             numbers.add(same_subject_issue)
         numbers |= {issue for number, _ in request.journals if (issue := (journal_issues or {}).get(number))}
-        by_any_name = {name: found for name in request.projects if (found := metadata.project(name))}
-        projects = {found.identifier: found for found in by_any_name.values()}
+        by_any_name = {name: named for name in request.projects if (named := metadata.project(name))}
+        projects = {project.identifier: project for project in by_any_name.values()}
         for project in projects.values():
             metadata.learn_members(project)
         users = self._users(request)
@@ -73,7 +73,7 @@ class FactFinder:
             {request.sender.strip().lower()} if owner is None and metadata.people.is_taken(request.sender) else NOBODY
         )
         seen = self._with_successors(self._see(numbers, request.journals), request.followed)
-        issues = {number: self._issue(found, sender, request.followed) for number, found in seen.issues.items()}
+        issues = {number: self._issue(answer, sender, request.followed) for number, answer in seen.issues.items()}
         theirs = {p.identifier: p for issue in issues.values() if (p := metadata.project(issue.project))}
         projects |= theirs if request.issue_projects else {}
         groups = {name: metadata.people.members(name, metadata.groups()) for name in request.groups}
@@ -107,13 +107,13 @@ class FactFinder:
         self, addresses: Iterable[str], users: Mapping[str, User], projects: Collection[Project]
     ) -> dict[str, frozenset[str]]:
         """Given addresses, return by project which of them belong to active users who may edit issues there."""
-        found: dict[str, set[str]] = {}
+        by_project: dict[str, set[str]] = {}
         for address in addresses:
             person = self._metadata.people.by_id(users[address].id) if address in users else None
             if person is not None and person.user.status == "active":
                 for identifier in self._permitted(person, "edit_issues", projects):
-                    found.setdefault(identifier, set()).add(address)
-        return {identifier: frozenset(several) for identifier, several in found.items()}
+                    by_project.setdefault(identifier, set()).add(address)
+        return {identifier: frozenset(several) for identifier, several in by_project.items()}
 
     def _permitted(self, sender: UserWithRights | None, permission: str, projects: Iterable[Project]) -> frozenset[str]:
         """Given the sender's user, a permission and projects, return the identifiers of those where the user has it."""
@@ -127,28 +127,28 @@ class FactFinder:
 
     def _users(self, request: FactRequest) -> dict[str, User]:
         people = self._metadata.people
-        wanted = dict.fromkeys(a.strip().lower() for a in (request.sender, *request.addresses) if a)
-        return {address: user for address in wanted if (user := people.by_address(address)) is not None}
+        addresses = dict.fromkeys(a.strip().lower() for a in (request.sender, *request.addresses) if a)
+        return {address: user for address in addresses if (user := people.by_address(address)) is not None}
 
     def _see(self, numbers: Iterable[int], journals: Iterable[tuple[int, str]]) -> "_Seen":
         """Given issues and notes, fetch the issues, and those of notes that belong to none of these issues."""
-        wanted = tuple(journals)
+        notes = tuple(journals)
         seen = _Seen({number: self._fetch(number) for number in sorted(numbers)})
-        found = seen.journals(number for number, _ in wanted)
-        others = {self._notes.issue_of(*one) for one in wanted if one[0] not in found} - {None, *seen.found}
+        located = seen.journals(number for number, _ in notes)
+        others = {self._notes.issue_of(*note) for note in notes if note[0] not in located} - {None, *seen.found}
         more = {number: self._fetch(number) for number in others if number is not None}
         return _Seen({**seen.found, **more})
 
     def _with_successors(self, seen: "_Seen", followed: Collection[str]) -> "_Seen":
         """Given the fetched issues, fetch also those in which closed ones continue, and so on."""
-        found = dict(seen.found)
-        waiting = [one.issue for issue in seen.issues.values() for one in successors(issue, followed)]
-        while waiting and len(found) < len(seen.found) + MAX_SUCCESSORS:
+        issues = dict(seen.found)
+        waiting = [successor.issue for issue in seen.issues.values() for successor in successors(issue, followed)]
+        while waiting and len(issues) < len(seen.found) + MAX_SUCCESSORS:
             number = waiting.pop(0)
-            if number not in found:
-                found[number] = issue = self._fetch(number)
-                waiting += [one.issue for one in successors(issue or {}, followed)]
-        return _Seen(found)
+            if number not in issues:
+                issues[number] = issue = self._fetch(number)
+                waiting += [successor.issue for successor in successors(issue or {}, followed)]
+        return _Seen(issues)
 
     def _fetch(self, number: int) -> Mapping[str, Any] | None:
         """Given a number, return the issue as the key sees it, or None if it does not exist or is not visible. Its
@@ -157,10 +157,10 @@ class FactFinder:
         answer = self._client.get_or_none(f"/issues/{number}.json", [("include", "watchers,journals,relations")])
         return None if answer is None else answer["issue"]
 
-    def _issue(self, found: Mapping[str, Any], sender: UserWithRights | None, followed: Collection[str]) -> Issue:
+    def _issue(self, answer: Mapping[str, Any], sender: UserWithRights | None, followed: Collection[str]) -> Issue:
         """Given an issue from the API, return it with the sender's permissions there."""
-        project = self._metadata.project(str(found["project"]["id"]))
-        issue = replace(read_issue(found, project), successors=successors(found, followed))
+        project = self._metadata.project(str(answer["project"]["id"]))
+        issue = replace(read_issue(answer, project), successors=successors(answer, followed))
         if sender is None:
             return issue
         visible = self._visible(issue, sender, project)
@@ -198,9 +198,9 @@ class _Seen:
     def issues(self) -> dict[int, Mapping[str, Any]]:
         return {number: issue for number, issue in self.found.items() if issue is not None}
 
-    def journals(self, wanted: Iterable[int]) -> dict[int, Journal]:
+    def journals(self, numbers: Iterable[int]) -> dict[int, Journal]:
         """The requested journals, from whichever issue."""
-        ids = set(wanted)
+        ids = set(numbers)
         return {
             int(journal["id"]): Journal(
                 id=int(journal["id"]),
@@ -214,39 +214,39 @@ class _Seen:
         }
 
 
-def successors(found: Mapping[str, Any], followed: Collection[str]) -> tuple[Successor, ...]:
+def successors(issue: Mapping[str, Any], followed: Collection[str]) -> tuple[Successor, ...]:
     """Given an issue from the API and the relations that are followed, return where it continues, the first relation
     first; nowhere unless it is closed. The API lists relations with issues that the key sees, from both ends.
     """
-    if not is_closed(found):
+    if not is_closed(issue):
         return ()
     return tuple(
-        Successor(int(one["issue_to_id"]), one["relation_type"])
-        for one in sorted(found.get("relations", ()), key=lambda one: int(one["id"]))
-        if one["relation_type"] in followed and int(one["issue_id"]) == int(found["id"])
+        Successor(int(relation["issue_to_id"]), relation["relation_type"])
+        for relation in sorted(issue.get("relations", ()), key=lambda relation: int(relation["id"]))
+        if relation["relation_type"] in followed and int(relation["issue_id"]) == int(issue["id"])
     )
 
 
-def read_issue(found: Mapping[str, Any], project: Project | None) -> Issue:
+def read_issue(answer: Mapping[str, Any], project: Project | None) -> Issue:
     """Given an issue from the API, return the policy's view of it. An unseen project counts as closed."""
-    status = found.get("status", {})
-    assigned = found.get("assigned_to")
-    author = found.get("author")
+    status = answer.get("status", {})
+    assigned = answer.get("assigned_to")
+    author = answer.get("author")
     return Issue(
-        id=int(found["id"]),
-        project=project.identifier if project is not None else str(found["project"]["id"]),
-        subject=str(found.get("subject", "")),
+        id=int(answer["id"]),
+        project=project.identifier if project is not None else str(answer["project"]["id"]),
+        subject=str(answer.get("subject", "")),
         status=str(status.get("name", "")),
-        closed=is_closed(found),
-        private=bool(found.get("is_private", False)),
+        closed=is_closed(answer),
+        private=bool(answer.get("is_private", False)),
         project_public=project is not None and project.public,
         project_active=project is not None and project.active,
-        closed_on=utc(found.get("closed_on")),
+        closed_on=utc(answer.get("closed_on")),
         author_id=int(author["id"]) if author else None,
         assigned_to_id=int(assigned["id"]) if assigned else None,
-        watcher_ids=frozenset(int(w["id"]) for w in found.get("watchers", ())),
-        project_name=str(found["project"].get("name", "")),
-        tracker=str(found.get("tracker", {}).get("name", "")),
-        created_on=utc(found.get("created_on")),
-        newest_journal=newest_of(found) if "journals" in found else None,
+        watcher_ids=frozenset(int(w["id"]) for w in answer.get("watchers", ())),
+        project_name=str(answer["project"].get("name", "")),
+        tracker=str(answer.get("tracker", {}).get("name", "")),
+        created_on=utc(answer.get("created_on")),
+        newest_journal=newest_of(answer) if "journals" in answer else None,
     )

@@ -36,8 +36,8 @@ def text_format(connection: Connection) -> TextFormat | str | None:
         return None
     finally:
         session.close()
-    found = _TITLE.search(answer.content[:5000]) if answer.status_code == 200 else None
-    title = found[1].decode("utf-8", "replace").lower() if found else ""
+    match = _TITLE.search(answer.content[:5000]) if answer.status_code == 200 else None
+    title = match[1].decode("utf-8", "replace").lower() if match else ""
     if "commonmark" in title:
         return "common_mark"
     named = next((name for name in ("textile", "markdown") if name in title), None)
@@ -69,11 +69,11 @@ class FormatWatch:
         with self._lock:
             if not now and self._clock() < self._believed_until:
                 return ""
-            found = text_format(self._connection)
-            if found not in {None, self._written}:
+            actual = text_format(self._connection)
+            if actual not in {None, self._written}:
                 return (
-                    f"Redmine's text formatting is {found}, but the bridge writes {self._written}: set [redmine] "
-                    f'text_format = "{found}", or remove it, and reload the service'
+                    f"Redmine's text formatting is {actual}, but the bridge writes {self._written}: set [redmine] "
+                    f'text_format = "{actual}", or remove it, and reload the service'
                 )
             self._believed_until = self._clock() + self._life
             return ""

@@ -21,15 +21,15 @@ class Groups:
         Return a line for each that was joined or that Redmine rejected. No request if the user is in all of them.
         Raise RedmineUnavailable if Redmine is unavailable.
         """
-        said = []
+        lines = []
         for name in names:
             try:
-                said += [f'joins the group "{name}"'] if self._join(user_id, name) else []
+                lines += [f'joins the group "{name}"'] if self._join(user_id, name) else []
             except RedmineRefused as error:
-                said.append(f'cannot join the group "{name}": {error}')
+                lines.append(f'cannot join the group "{name}": {error}')
             except RedmineUnclear as error:  # it is repeated with the message
                 raise error.again() from None
-        return said
+        return lines
 
     def _join(self, user_id: int, name: str) -> bool:
         people = self._metadata.people
@@ -48,9 +48,9 @@ class Groups:
 
     def group(self, name: str) -> int:
         """Given a group's name, return its id; it is created if none has that name (in any case)."""
-        wanted = name.strip().lower()
+        folded = name.strip().lower()
         for group in self._client.get("/groups.json").get("groups", []):
-            if str(group.get("name", "")).lower() == wanted:
+            if str(group.get("name", "")).lower() == folded:
                 return int(group["id"])
         with side_effect(SideEffect.CREATE_USER):
             return int(self._client.post("/groups.json", {"group": {"name": name.strip()}})["group"]["id"])

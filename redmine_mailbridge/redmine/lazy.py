@@ -80,7 +80,7 @@ class Assignable(LazyMapping[str, int]):
 
     def _may_have(self, person: UserWithRights) -> bool:
         roles = person.rights.roles.get(self._project, frozenset())
-        return person.rights.active and any(self._people.role(one).assignable for one in roles)
+        return person.rights.active and any(self._people.role(role).assignable for role in roles)
 
 
 class _Ids(ValuesView[int]):

@@ -94,13 +94,13 @@ class MetadataCache:
         """May the key act as other users? Redmine silently ignores the header unless the key is an admin's."""
         return self.people.me().user.admin
 
-    def project(self, wanted: str) -> Project | None:
+    def project(self, name: str) -> Project | None:
         """Given an identifier, an id or a name (in any case), return the project as the key sees it, or None."""
-        key = wanted.strip().lower()
-        found = self._projects.get(self._aliases.get(key, key), lambda: self._find_project(wanted.strip()))
-        if found is not None:
-            self._aliases |= {key: found.identifier, str(found.id): found.identifier}
-        return found
+        key = name.strip().lower()
+        project = self._projects.get(self._aliases.get(key, key), lambda: self._find_project(name.strip()))
+        if project is not None:
+            self._aliases |= {key: project.identifier, str(project.id): project.identifier}
+        return project
 
     def project_names(self) -> Mapping[str, str]:
         """Return the identifier of every project that the key sees, by lower-case name and by identifier."""
@@ -188,59 +188,59 @@ class MetadataCache:
         ):
             cache.clear()
 
-    def _find_project(self, wanted: str) -> Project | None:
-        if wanted and all(c.isalnum() or c in "-_" for c in wanted) and wanted.isascii():
-            found = self._fetch_project(wanted.lower())
-            if found is not None:
-                return found
-        identifier = self.project_names().get(wanted.lower())
+    def _find_project(self, name: str) -> Project | None:
+        if name and all(c.isalnum() or c in "-_" for c in name) and name.isascii():
+            project = self._fetch_project(name.lower())
+            if project is not None:
+                return project
+        identifier = self.project_names().get(name.lower())
         return self._fetch_project(identifier) if identifier else None
 
     def _fetch_project(self, identifier: str) -> Project | None:
         answer = self._client.get_or_none(f"/projects/{identifier}.json", [("include", INCLUDE)])
         if answer is None:
             return None
-        found = answer["project"]
-        modules = {m["name"] for m in found.get("enabled_modules", ())}
+        values = answer["project"]
+        modules = {m["name"] for m in values.get("enabled_modules", ())}
         tracking = "issue_tracking" in modules
         return Project(
-            id=int(found["id"]),
-            identifier=str(found["identifier"]),
-            name=str(found["name"]),
-            public=bool(found.get("is_public", False)),
-            active=found.get("status", 1) == 1,
+            id=int(values["id"]),
+            identifier=str(values["identifier"]),
+            name=str(values["name"]),
+            public=bool(values.get("is_public", False)),
+            active=values.get("status", 1) == 1,
             issue_tracking=tracking,
-            trackers=_ids(found.get("trackers", ())),
-            categories=_ids(found.get("issue_categories", ())),
+            trackers=_ids(values.get("trackers", ())),
+            categories=_ids(values.get("issue_categories", ())),
             versions=LazyMapping(lambda: self._versions(identifier)) if tracking else {},
-            custom_fields=LazyMapping(lambda: self._project_fields(found)),
-            members=Assignable(int(found["id"]), self.people, lambda: self._members(identifier)),
+            custom_fields=LazyMapping(lambda: self._project_fields(values)),
+            members=Assignable(int(values["id"]), self.people, lambda: self._members(identifier)),
             kinds=LazyMapping(lambda: {f.id: f.kind for f in self.issue_fields()}),
         )
 
     def _versions(self, identifier: str) -> Mapping[str, int]:
         """The open versions, shared ones included; Redmine returns all on one page."""
-        found = self._or_nothing(f"/projects/{identifier}/versions.json", "versions")
-        return _ids(v for v in found if v.get("status") == "open")
+        versions = self._or_nothing(f"/projects/{identifier}/versions.json", "versions")
+        return _ids(v for v in versions if v.get("status") == "open")
 
-    def _project_fields(self, found: Mapping[str, Any]) -> Mapping[str, int]:
+    def _project_fields(self, project: Mapping[str, Any]) -> Mapping[str, int]:
         """The issue custom fields of a project. Before 5.1 Redmine lists there only those that are not for all
         projects, and nowhere which are: no project lists them, and a key without admin rights sees them in issues.
         """
-        named = _ids(found.get("issue_custom_fields", ()))
+        named = _ids(project.get("issue_custom_fields", ()))
         if self.can_impersonate:
             ids = set(named.values())
             if not self.people.is_5_1():
                 only = self._only.get("all", self._fetch_only)
                 ids |= {field.id for field in self.issue_fields() if field.id not in only}
-            trackers = {int(t["id"]) for t in found.get("trackers", ())}
+            trackers = {int(t["id"]) for t in project.get("trackers", ())}
             return NameMap((f.name, f.id) for f in self.issue_fields() if f.id in ids and f.tracker_ids & trackers)
         if named and self.is_newer_than_5_0():
             return named
-        newest = [("project_id", str(found["id"])), ("status_id", "*"), ("limit", str(SAMPLES))]
+        newest = [("project_id", str(project["id"])), ("status_id", "*"), ("limit", str(SAMPLES))]
         issues = self._or_nothing("/issues.json", "issues", newest)
         return _ids(
-            [*found.get("issue_custom_fields", ()), *(f for issue in issues for f in issue.get("custom_fields", ()))]
+            [*project.get("issue_custom_fields", ()), *(f for issue in issues for f in issue.get("custom_fields", ()))]
         )
 
     def is_newer_than_5_0(self) -> bool:
@@ -261,10 +261,12 @@ class MetadataCache:
         answer = self._client.get_or_none(path, [("limit", PAGE)])
         if answer is None:
             return False
-        found = answer.get("memberships", ())
-        if int(answer.get("total_count", len(found))) > MOST_MEMBERS:
+        memberships = answer.get("memberships", ())
+        if int(answer.get("total_count", len(memberships))) > MOST_MEMBERS:
             return False
-        self.people.remember_members(int(one["user"]["id"]) for one in found if "user" in one)
+        self.people.remember_members(
+            int(membership["user"]["id"]) for membership in memberships if "user" in membership
+        )
         return True
 
     def _members(self, identifier: str) -> Mapping[str, int]:
@@ -272,14 +274,14 @@ class MetadataCache:
         shows; with a key that cannot search users by login and address too, in a project with up to MOST_MEMBERS.
         """
         try:
-            found = list(self._client.pages(f"/projects/{identifier}/memberships.json", "memberships"))
+            memberships = list(self._client.pages(f"/projects/{identifier}/memberships.json", "memberships"))
         except RedmineRefused as error:
             if error.status in (403, 404):
                 return {}
             raise
         names: list[tuple[str, int]] = []
         users: list[int] = []
-        for membership in found:
+        for membership in memberships:
             if not any(self.people.role(int(role["id"])).assignable for role in membership.get("roles", ())):
                 continue
             kind = "user" if "user" in membership else "group"
@@ -300,22 +302,22 @@ class MetadataCache:
         return NameMap([*((identifier, identifier) for _, identifier in names), *names])
 
     def _fetch_statuses(self) -> Statuses:
-        found = self._client.get("/issue_statuses.json").get("issue_statuses", [])
-        closed = frozenset(int(s["id"]) for s in found if s.get("is_closed"))
-        return Statuses(_ids(found), closed, {int(s["id"]): str(s["name"]) for s in found})
+        statuses = self._client.get("/issue_statuses.json").get("issue_statuses", [])
+        closed = frozenset(int(s["id"]) for s in statuses if s.get("is_closed"))
+        return Statuses(_ids(statuses), closed, {int(s["id"]): str(s["name"]) for s in statuses})
 
     def _fetch_only(self) -> frozenset[int]:
         """The issue custom fields that a project lists: those that are not for all projects."""
         projects = self._client.pages("/projects.json", "projects", [("include", "issue_custom_fields")])
-        return frozenset(int(one["id"]) for project in projects for one in project.get("issue_custom_fields", ()))
+        return frozenset(int(field["id"]) for project in projects for field in project.get("issue_custom_fields", ()))
 
     def _fetch_trackers(self) -> Mapping[int, Tracker]:
-        found = self._or_nothing("/trackers.json", "trackers")
-        return {int(one["id"]): _tracker(one) for one in found}
+        trackers = self._or_nothing("/trackers.json", "trackers")
+        return {int(tracker["id"]): _tracker(tracker) for tracker in trackers}
 
     def _fetch_priorities(self) -> Mapping[str, int]:
-        found = self._client.get("/enumerations/issue_priorities.json").get("issue_priorities", [])
-        return _ids(entry for entry in found if entry.get("active", True))
+        priorities = self._client.get("/enumerations/issue_priorities.json").get("issue_priorities", [])
+        return _ids(entry for entry in priorities if entry.get("active", True))
 
     def _fetch_groups(self) -> Mapping[str, int]:
         return _ids(self._or_nothing("/groups.json", "groups")) if self.can_impersonate else {}
@@ -323,14 +325,14 @@ class MetadataCache:
     def _fetch_fields(self) -> tuple[CustomField, ...]:
         if not self.can_impersonate:
             return ()
-        found = self._client.get("/custom_fields.json").get("custom_fields", [])
+        fields = self._client.get("/custom_fields.json").get("custom_fields", [])
         return tuple(
             CustomField(
                 int(f["id"]), str(f["name"]), str(f.get("field_format", "")), bool(f.get("is_filter")),
                 bool(f.get("is_required")), frozenset(int(t["id"]) for t in f.get("trackers", ())),
                 str(f.get("default_value") or ""), _kind(f),
             )
-            for f in found if f.get("customized_type") == "issue"
+            for f in fields if f.get("customized_type") == "issue"
         )  # fmt: skip
 
     def _or_nothing(self, path: str, container: str, params: Iterable[tuple[str, str]] = ()) -> list[dict[str, Any]]:
@@ -339,21 +341,24 @@ class MetadataCache:
         return [] if answer is None else answer.get(container, [])
 
 
-def _tracker(found: Mapping[str, Any]) -> Tracker:
-    fields, status = found.get("enabled_standard_fields"), found.get("default_status") or {}
+def _tracker(tracker: Mapping[str, Any]) -> Tracker:
+    fields, status = tracker.get("enabled_standard_fields"), tracker.get("default_status") or {}
     return Tracker(
-        int(found["id"]), str(found["name"]), None if fields is None else frozenset(map(str, fields)), status.get("id")
+        int(tracker["id"]),
+        str(tracker["name"]),
+        None if fields is None else frozenset(map(str, fields)),
+        status.get("id"),
     )
 
 
-def _kind(found: Mapping[str, Any]) -> FieldKind:
+def _kind(field: Mapping[str, Any]) -> FieldKind:
     """Given a custom field from the API, return the values that it accepts."""
     options: dict[str, str] = {}
-    for entry in found.get("possible_values") or ():
+    for entry in field.get("possible_values") or ():
         value = str(entry.get("value", ""))
         options.setdefault(str(entry.get("label") or value).strip().casefold(), value)
-    trackers = frozenset(int(tracker["id"]) for tracker in found.get("trackers", ()))
-    return FieldKind(str(found.get("field_format", "")), bool(found.get("multiple")), options, trackers)
+    trackers = frozenset(int(tracker["id"]) for tracker in field.get("trackers", ()))
+    return FieldKind(str(field.get("field_format", "")), bool(field.get("multiple")), options, trackers)
 
 
 def _ids(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:

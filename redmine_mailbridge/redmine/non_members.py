@@ -36,10 +36,10 @@ class NonMembers:
         if not project.public:
             return NOTHING
         if self._people.can_find_users:
-            given = self._given.get("", self._of_group)
+            by_project = self._given.get("", self._of_group)
         else:
-            given = self._given.get(project.identifier, lambda: self._of_project(project))
-        return given.get(project.id, NOTHING) or frozenset({NON_MEMBER})
+            by_project = self._given.get(project.identifier, lambda: self._of_project(project))
+        return by_project.get(project.id, NOTHING) or frozenset({NON_MEMBER})
 
     def forget(self) -> None:
         """Refresh everything."""
@@ -47,21 +47,21 @@ class NonMembers:
 
     def _of_group(self) -> Mapping[int, frozenset[int]]:
         groups = self._client.get("/groups.json", [("builtin", "1")]).get("groups", ())
-        number = next((int(one["id"]) for one in groups if one.get("builtin") == GROUP), None)
+        number = next((int(group["id"]) for group in groups if group.get("builtin") == GROUP), None)
         if number is None:
             return {}
-        found = self._client.get(f"/groups/{number}.json", [("include", "memberships")])["group"]
-        return {int(one["project"]["id"]): _roles(one) for one in found.get("memberships", ())}
+        answer = self._client.get(f"/groups/{number}.json", [("include", "memberships")])["group"]
+        return {int(membership["project"]["id"]): _roles(membership) for membership in answer.get("memberships", ())}
 
     def _of_project(self, project: Project) -> Mapping[int, frozenset[int]]:
         pages = self._client.pages(f"/projects/{project.identifier}/memberships.json", "memberships")
         try:
-            found = next((one for one in pages if f"group_{GROUP}" in one), None)
+            membership = next((entry for entry in pages if f"group_{GROUP}" in entry), None)
         except RedmineRefused as error:
             if error.status in (403, 404):
                 return {}
             raise
-        return {} if found is None else {project.id: _roles(found)}
+        return {} if membership is None else {project.id: _roles(membership)}
 
 
 def _roles(membership: Mapping[str, Any]) -> frozenset[int]:

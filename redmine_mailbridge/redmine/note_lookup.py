@@ -46,7 +46,7 @@ class NoteLocator:
         ]  # fmt: skip
         for entry in self._client.get("/issues.json", params).get("issues", []):
             number = int(entry["id"])
-            if journal in {int(one["id"]) for one in self._fetch(number).get("journals", ())}:
+            if journal in {int(entry["id"]) for entry in self._fetch(number).get("journals", ())}:
                 return number
         return None
 

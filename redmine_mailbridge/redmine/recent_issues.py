@@ -91,9 +91,9 @@ class RecentIssues:
 
 def _slim(shown: Mapping[str, Any]) -> dict[str, Any]:
     journals = [
-        {name: one[name] for name in JOURNAL if name in one}
-        | {"notes": "x" if str(one.get("notes") or "").strip() else ""}
-        | {"details": [change for change in one.get("details", ()) if change.get("name") == "status_id"]}
-        for one in shown["journals"]
+        {name: journal[name] for name in JOURNAL if name in journal}
+        | {"notes": "x" if str(journal.get("notes") or "").strip() else ""}
+        | {"details": [change for change in journal.get("details", ()) if change.get("name") == "status_id"]}
+        for journal in shown["journals"]
     ]
     return {name: shown[name] for name in FIELDS if name in shown} | {"journals": journals}

@@ -106,14 +106,14 @@ def find_journal(
     `taken`: Redmine confirmed the request, so that the only new note of its author is the one, whatever its
     text; else only if it is known to have been edited (Redmine 5.0 does not show that).
     """
-    forms, found = list(requests), sorted(journals, key=_number)
-    theirs = [one for one in found if one.get("user", {}).get("id") in writers]
+    forms, ordered = list(requests), sorted(journals, key=_number)
+    theirs = [journal for journal in ordered if journal.get("user", {}).get("id") in writers]
     for same in (_same_files, _same_words, _same_changes, _alike):
-        for journal in found if same is _same_files else theirs:
+        for journal in ordered if same is _same_files else theirs:
             for form in forms:
                 if same(form, journal):
                     return form, journal
-    notes = [one for one in theirs if str(one.get("notes") or "").strip()]
+    notes = [journal for journal in theirs if str(journal.get("notes") or "").strip()]
     if len(notes) == 1 and forms and forms[0].notes.strip() and (taken or notes[0].get("updated_by")):
         return forms[0], notes[0]
     return None
@@ -143,8 +143,8 @@ def _same_changes(request: NoteRequest, journal: ApiObject) -> bool:
 def _asked(request: NoteRequest) -> set[tuple[str, str, str]]:
     """The attributes that the request sets, as journals name them."""
     plain = {name: value for name, value in request.attributes.items() if name not in _NO_CHANGE}
-    found = {("attr", _TOLD.get(name, name), _value(value)) for name, value in plain.items()}
-    return found | {("cf", str(f["id"]), _value(f["value"])) for f in request.attributes.get("custom_fields", ())}
+    changes = {("attr", _TOLD.get(name, name), _value(value)) for name, value in plain.items()}
+    return changes | {("cf", str(f["id"]), _value(f["value"])) for f in request.attributes.get("custom_fields", ())}
 
 
 _NO_CHANGE = {"notes", "private_notes", "custom_fields"}
@@ -161,14 +161,16 @@ def _value(value: Any) -> str:
 
 def _files(journal: ApiObject) -> dict[int, str]:
     """The files in a journal by their ids: added with it, or deleted."""
-    details = (one for one in journal.get("details", ()) if one.get("property") == "attachment")
-    names = {str(one.get("name", "")): str(one.get("new_value") or one.get("old_value") or "") for one in details}
+    details = (detail for detail in journal.get("details", ()) if detail.get("property") == "attachment")
+    names = {
+        str(detail.get("name", "")): str(detail.get("new_value") or detail.get("old_value") or "") for detail in details
+    }
     return {int(number): name for number, name in names.items() if number.isdecimal()}
 
 
 def _holds(request: IssueRequest | NoteRequest, files: Mapping[int, str]) -> bool:
     """Is one of the request's files among these, by id and name? An id may be reused after a file was pruned."""
-    return any(one.id in files and _plain(one.filename) == _plain(files[one.id]) for one in request.uploads)
+    return any(upload.id in files and _plain(upload.filename) == _plain(files[upload.id]) for upload in request.uploads)
 
 
 def _plain(name: str) -> str:

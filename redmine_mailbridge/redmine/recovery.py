@@ -73,10 +73,10 @@ class WriteRecovery:
 
     def issue(self, number: int) -> ApiObject:
         """Given a number, return the issue with its journals from the API."""
-        found: ApiObject = self._client.get(
+        issue: ApiObject = self._client.get(
             f"/issues/{number}.json", [("include", "journals,attachments")]
         )["issue"]  # fmt: skip
-        return found
+        return issue
 
     def journal(
         self, issue: ApiObject, requests: Sequence[NoteRequest], after: int, claimed: Container[int] = (), *,
@@ -127,7 +127,7 @@ class WriteRecovery:
         while True:
             answer = self._client.get("/issues.json", [
                 ("f[]", "status_id"), ("op[status_id]", "*"),
-                *(one for name, value in (("issue_id", str(number + 1)), *least) for one in _at_least(name, value)),
+                *(pair for name, value in (("issue_id", str(number + 1)), *least) for pair in _at_least(name, value)),
                 ("sort", "id"), ("include", "attachments"), ("limit", PAGE),
             ])  # fmt: skip
             page = [row for row in answer.get("issues", []) if int(row["id"]) > number]
@@ -141,7 +141,7 @@ class WriteRecovery:
         writes as the key's user when it ignores the header.
         """
         writers = {self._people.me().user.id, request.author_id, request.own_id}
-        return frozenset(one for one in writers if one is not None)
+        return frozenset(writer for writer in writers if writer is not None)
 
 
 def _at_least(field: str, value: str) -> tuple[tuple[str, str], ...]:

@@ -74,16 +74,16 @@ class IssueRequest:
     @classmethod
     def from_json(cls, text: str) -> "IssueRequest":
         """Given the result of `to_json`, return the request."""
-        found = json.loads(text)
-        marker = found["marker"]
+        values = json.loads(text)
+        marker = values["marker"]
         return cls(
-            project_id=found["project_id"],
-            attributes=found["attributes"],
-            as_login=found["as_login"],
-            author_id=found["author_id"],
+            project_id=values["project_id"],
+            attributes=values["attributes"],
+            as_login=values["as_login"],
+            author_id=values["author_id"],
             marker=(int(marker[0]), str(marker[1])) if marker else None,
-            uploads=tuple(Upload(**u) for u in found["uploads"]),
-            own_id=found.get("own_id"),
+            uploads=tuple(Upload(**u) for u in values["uploads"]),
+            own_id=values.get("own_id"),
         )
 
 
@@ -131,15 +131,15 @@ class NoteRequest:
     @classmethod
     def from_json(cls, text: str) -> "NoteRequest":
         """Given the result of `to_json`, return the request."""
-        found = json.loads(text)
+        values = json.loads(text)
         return cls(
-            issue=found["issue"],
-            project_id=found["project_id"],
-            attributes=found["attributes"],
-            as_login=found["as_login"],
-            author_id=found["author_id"],
-            uploads=tuple(Upload(**u) for u in found["uploads"]),
-            own_id=found.get("own_id"),
+            issue=values["issue"],
+            project_id=values["project_id"],
+            attributes=values["attributes"],
+            as_login=values["as_login"],
+            author_id=values["author_id"],
+            uploads=tuple(Upload(**u) for u in values["uploads"]),
+            own_id=values.get("own_id"),
         )
 
 

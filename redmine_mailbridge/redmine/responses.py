@@ -56,9 +56,9 @@ def whole_json(response: requests.Response) -> dict[str, Any]:
     Raise `RedmineUnclear` (after a write request) or `RedmineUnavailable` if it is truncated, or no JSON object.
     """
     body = response.content
-    said = response.headers.get("Content-Length", "")
-    if said.isdecimal() and int(said) != len(body) and "Content-Encoding" not in response.headers:
-        raise unknown_result(response, f"the response was truncated: {len(body)} of {said} bytes arrived")
+    announced = response.headers.get("Content-Length", "")
+    if announced.isdecimal() and int(announced) != len(body) and "Content-Encoding" not in response.headers:
+        raise unknown_result(response, f"the response was truncated: {len(body)} of {announced} bytes arrived")
     if not body.strip():
         if is_writing(response) or response.status_code == 204:
             return {}
@@ -143,8 +143,8 @@ REFUSALS = {
 def refused_values(response: requests.Response) -> RedmineError:
     """Given a 422, return the refusal with Redmine's messages, or an outage if Redmine did not send it."""
     try:
-        found = json.loads(response.content)["errors"]
-        messages = tuple(": ".join(map(str, e)) if isinstance(e, list) else str(e) for e in found)
+        errors = json.loads(response.content)["errors"]
+        messages = tuple(": ".join(map(str, e)) if isinstance(e, list) else str(e) for e in errors)
     except (ValueError, KeyError, TypeError):
         return RedmineUnavailable(f"{place(response)}: {not_json(response)} (422)")
     return RedmineRefused("Redmine refused: " + "; ".join(messages), status=422, messages=messages)

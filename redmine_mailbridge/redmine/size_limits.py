@@ -67,14 +67,14 @@ def _cut(text: str, limit: int, ending: str) -> tuple[str, str]:
 
 def pieces(text: str, limit: int) -> list[str]:
     """Given a text and the maximum bytes of a piece (0: unlimited), return the text in pieces, complete."""
-    found = []
+    complete = []
     while limit and size_in_redmine(text) > limit:
         piece, rest = cut_in_two(text, max(limit, 4))
         if not piece or len(rest) >= len(text):
             piece, rest = text[:1], text[1:]
-        found.append(piece)
+        complete.append(piece)
         text = rest
-    return [*found, text] if text.strip() or not found else found
+    return [*complete, text] if text.strip() or not complete else complete
 
 
 def text_file(name: str, text: str) -> Attachment:

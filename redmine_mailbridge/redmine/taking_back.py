@@ -41,15 +41,15 @@ class TakeBack:
         issue is closed, as a duplicate of the other issue, unless others have written to it (`others`: another message
         has). `note_status` stores its status before that. Raise RedmineUnavailable, RedmineUnclear.
         """
-        found = self._issue(place.issue)
-        if found is None:
+        issue = self._issue(place.issue)
+        if issue is None:
             return (f"#{place.issue} is gone",)
         if place.created:
-            return self._leave_issue(found, target, note_status, others=others)
+            return self._leave_issue(issue, target, note_status, others=others)
         if place.journal is None:
             return ()
-        lines = self._change_note(found, place, mark(target))
-        return (*lines, *_remains(found, place))
+        lines = self._change_note(issue, place, mark(target))
+        return (*lines, *_remains(issue, place))
 
     def restore(self, place: Place, target: Place | None, status: int | None) -> tuple[str, ...]:
         """Given where a message was before it was written to `target`, restore it. Return lines about what was done.
@@ -57,17 +57,17 @@ class TakeBack:
         Raise NotRestored if its text is no longer there and cannot be written again; RedmineUnavailable,
         RedmineUnclear.
         """
-        found = self._issue(place.issue)
-        if found is None:
+        issue = self._issue(place.issue)
+        if issue is None:
             raise NotRestored(f"#{place.issue} is gone")
         if place.created:
-            return self._return_to_issue(found, target, status)
-        return self._restore_note(found, place, mark(target))
+            return self._return_to_issue(issue, target, status)
+        return self._restore_note(issue, place, mark(target))
 
     # ------------------------------------------------------------------ notes
 
-    def _change_note(self, found: Mapping[str, Any], place: Place, text: str) -> tuple[str, ...]:
-        journal, sent = _journal(found, place), sent_text(place)
+    def _change_note(self, issue: Mapping[str, Any], place: Place, text: str) -> tuple[str, ...]:
+        journal, sent = _journal(issue, place), sent_text(place)
         if journal is None:
             return (f"its note on #{place.issue} is gone",)
         if same_text(text, journal.get("notes")):
@@ -79,8 +79,8 @@ class TakeBack:
         why_not = self._put_note(place, text)
         return (f"its note on #{place.issue} remains: {why_not}" if why_not else _told(place, text),)
 
-    def _restore_note(self, found: Mapping[str, Any], place: Place, text: str) -> tuple[str, ...]:
-        journal, sent = _journal(found, place), sent_text(place)
+    def _restore_note(self, issue: Mapping[str, Any], place: Place, text: str) -> tuple[str, ...]:
+        journal, sent = _journal(issue, place), sent_text(place)
         if journal is None:
             raise NotRestored(f"its note on #{place.issue} is gone")
         if sent is None or not same_text(text, journal.get("notes")):
@@ -97,32 +97,32 @@ class TakeBack:
                 self.client.put(f"/journals/{place.journal}.json", {"journal": {"notes": text}})
         except RedmineRefused as error:
             return str(error)
-        found = self._issue(place.issue) or {}
-        journal = _journal(found, place)
-        there = same_text(text, journal.get("notes")) if journal is not None else not text
-        return "" if there else "Redmine accepted the change and did not make it"
+        issue = self._issue(place.issue) or {}
+        journal = _journal(issue, place)
+        done = same_text(text, journal.get("notes")) if journal is not None else not text
+        return "" if done else "Redmine accepted the change and did not make it"
 
     # ------------------------------------------------------------------ issues
 
     def _leave_issue(
-        self, found: Mapping[str, Any], target: Place | None, note_status: Callable[[int], None], *, others: bool
+        self, issue: Mapping[str, Any], target: Place | None, note_status: Callable[[int], None], *, others: bool
     ) -> tuple[str, ...]:
-        number = int(found["id"])
+        number = int(issue["id"])
         lines = [] if target is None else [self.writer.add_relation(number, target.issue, DUPLICATES)]
-        if others or any(str(one.get("notes") or "").strip() for one in found.get("journals", ())):
+        if others or any(str(journal.get("notes") or "").strip() for journal in issue.get("journals", ())):
             return (*lines, f"#{number} remains open: there are other notes in it. Later notes there are not mailed")
-        if found.get("status", {}).get("is_closed"):
+        if issue.get("status", {}).get("is_closed"):
             return (*lines, f"#{number} is closed")
-        closed = next((one for one in found.get("allowed_statuses", ()) if one.get("is_closed")), None)
+        closed = next((status for status in issue.get("allowed_statuses", ()) if status.get("is_closed")), None)
         if closed is None:
             return (*lines, f"#{number} remains open: its workflow lets the API key's user close it nowhere")
-        note_status(int(found["status"]["id"]))
+        note_status(int(issue["status"]["id"]))
         return (*lines, self._set_status(number, int(closed["id"]), f"#{number} is closed"))
 
-    def _return_to_issue(self, found: Mapping[str, Any], target: Place | None, status: int | None) -> tuple[str, ...]:
-        number = int(found["id"])
+    def _return_to_issue(self, issue: Mapping[str, Any], target: Place | None, status: int | None) -> tuple[str, ...]:
+        number = int(issue["id"])
         lines = [] if target is None else self._unrelate(number, target.issue)
-        if status is None or not found.get("status", {}).get("is_closed"):
+        if status is None or not issue.get("status", {}).get("is_closed"):
             return (*lines, f"the message belongs to #{number} again")
         return (*lines, self._set_status(number, status, f"#{number} is open again"))
 
@@ -140,19 +140,20 @@ class TakeBack:
         manage them.
         """
         answer = self.client.get_or_none(f"/issues/{number}.json", [("include", "relations")])
-        for one in answer["issue"].get("relations", ()) if answer is not None else ():
-            if one.get("relation_type") == DUPLICATES and (one["issue_id"], one["issue_to_id"]) == (number, other):
+        for relation in answer["issue"].get("relations", ()) if answer is not None else ():
+            ends = (relation["issue_id"], relation["issue_to_id"])
+            if relation.get("relation_type") == DUPLICATES and ends == (number, other):
                 try:
                     with side_effect(SideEffect.ADD_RELATION):
-                        self.client.delete(f"/relations/{one['id']}.json")
+                        self.client.delete(f"/relations/{relation['id']}.json")
                 except RedmineRefused as error:
                     return [f"#{number} remains a duplicate of #{other}: {error}"]
                 return [f"#{number} is no longer a duplicate of #{other}"]
         return []
 
     def _issue(self, number: int) -> Mapping[str, Any] | None:
-        wanted = [("include", "journals,attachments,allowed_statuses")]
-        answer = self.client.get_or_none(f"/issues/{number}.json", wanted)
+        parameters = [("include", "journals,attachments,allowed_statuses")]
+        answer = self.client.get_or_none(f"/issues/{number}.json", parameters)
         return None if answer is None else answer["issue"]
 
 
@@ -169,17 +170,21 @@ def sent_text(place: Place) -> str | None:
     return None if intent.first is not None else str(intent.request.attributes.get("notes", ""))
 
 
-def _journal(found: Mapping[str, Any], place: Place) -> Mapping[str, Any] | None:
-    return next((one for one in found.get("journals", ()) if one["id"] == place.journal), None)
+def _journal(issue: Mapping[str, Any], place: Place) -> Mapping[str, Any] | None:
+    return next((journal for journal in issue.get("journals", ()) if journal["id"] == place.journal), None)
 
 
 def _told(place: Place, text: str) -> str:
     return f"its note on #{place.issue} now says {text}" if text else f"its note on #{place.issue} is removed"
 
 
-def _remains(found: Mapping[str, Any], place: Place) -> tuple[str, ...]:
+def _remains(issue: Mapping[str, Any], place: Place) -> tuple[str, ...]:
     """A line about the files that the note added, which remain."""
-    there = {str(one["id"]): str(one["filename"]) for one in found.get("attachments", ())}
-    details = (_journal(found, place) or {}).get("details", ())
-    names = [there[one["name"]] for one in details if one.get("property") == "attachment" and one["name"] in there]
+    attached = {str(file["id"]): str(file["filename"]) for file in issue.get("attachments", ())}
+    details = (_journal(issue, place) or {}).get("details", ())
+    names = [
+        attached[detail["name"]]
+        for detail in details
+        if detail.get("property") == "attachment" and detail["name"] in attached
+    ]
     return (f"its files remain on #{place.issue}: {', '.join(names)}",) if names else ()

@@ -30,7 +30,7 @@ class TrialRefusal:
 
     def shared(self, messages: tuple[str, ...]) -> tuple[str, ...]:
         """Given the messages of another refusal, return those that this one has too."""
-        return tuple(one for one in self.messages if one in messages)
+        return tuple(message for message in self.messages if message in messages)
 
 
 class TrialWrites:

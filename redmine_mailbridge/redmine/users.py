@@ -94,10 +94,10 @@ class Users:
 
     def by_login(self, login: str) -> User | None:
         """Given a login, return its user, locked ones too; None if there is none, or the key cannot see it."""
-        wanted = login.strip().lower()
-        if not wanted or not self.can_find_users:
+        folded = login.strip().lower()
+        if not folded or not self.can_find_users:
             return None
-        return self._by_login.get(wanted, lambda: self._find_login(wanted))
+        return self._by_login.get(folded, lambda: self._find_login(folded))
 
     def members(self, group: str, groups: Mapping[str, int]) -> tuple[int, ...]:
         """Given a group's name and all groups, return the ids of its active members; none if the key cannot see
@@ -132,10 +132,10 @@ class Users:
 
     def forget_login(self, login: str) -> None:
         """Given a login that Redmine no longer acts as, refresh its user."""
-        wanted = login.lower()
-        self._by_address.forget_where(lambda user: user is not None and user.login.lower() == wanted)
-        self._by_id.forget_where(lambda person: person is not None and person.user.login.lower() == wanted)
-        self._by_login.forget(wanted)
+        folded = login.lower()
+        self._by_address.forget_where(lambda user: user is not None and user.login.lower() == folded)
+        self._by_id.forget_where(lambda person: person is not None and person.user.login.lower() == folded)
+        self._by_login.forget(folded)
 
     def forget(self) -> None:
         """Refresh everything."""
@@ -186,7 +186,7 @@ class Users:
         If it was created despite the failure, the second request is rejected, since the address has an owner.
         """
         more = {"send_information": True} if inform else {}
-        narrow = {name: without_wide(one) if isinstance(one, str) else one for name, one in values.items()}
+        narrow = {name: without_wide(value) if isinstance(value, str) else value for name, value in values.items()}
         try:
             with side_effect(SideEffect.CREATE_USER):
                 return self._client.post("/users.json", {"user": values, **more})
@@ -212,20 +212,20 @@ class Users:
         answer = self._client.get_or_none(f"/roles/{role_id}.json")
         if answer is None:
             return Role(role_id, f"role {role_id}")
-        found = answer["role"]
+        values = answer["role"]
         return Role(
-            role_id, str(found["name"]), frozenset(found.get("permissions", ())),
-            found.get("issues_visibility", "own"), bool(found.get("assignable", True)),
+            role_id, str(values["name"]), frozenset(values.get("permissions", ())),
+            values.get("issues_visibility", "own"), bool(values.get("assignable", True)),
         )  # fmt: skip
 
-    def _find_login(self, wanted: str) -> User | None:
-        found = self._with_part(wanted)
-        exact = next((int(entry["id"]) for entry in found if str(entry.get("login", "")).lower() == wanted), None)
+    def _find_login(self, login: str) -> User | None:
+        entries = self._with_part(login)
+        exact = next((int(entry["id"]) for entry in entries if str(entry.get("login", "")).lower() == login), None)
         return self._user(exact) if exact is not None else None
 
     def _fetch_members(self, group: int) -> tuple[int, ...]:
-        found = self._client.get(f"/groups/{group}.json", [("include", "users")])["group"].get("users", ())
-        people = [self.by_id(int(entry["id"])) for entry in found]
+        entries = self._client.get(f"/groups/{group}.json", [("include", "users")])["group"].get("users", ())
+        people = [self.by_id(int(entry["id"])) for entry in entries]
         return tuple(sorted(p.user.id for p in people if p is not None and p.rights.active))
 
     def _count_open(self, user_id: int) -> int:
@@ -244,14 +244,14 @@ class Users:
         the database treats as equal is compared again: on MySQL rené@ finds rene@. A non-ASCII address (5.0 accepts
         them, later versions do not) is found only as a default address.
         """
-        found = self._with_part(key)
-        for entry in found:
+        entries = self._with_part(key)
+        for entry in entries:
             if str(entry.get("mail", "")).lower() == key:
                 return self._user(int(entry["id"]))
-        found = [entry for entry in found if _plain(str(entry.get("mail", ""))) != _plain(key)]
-        if not found or not key.isascii() or not self.is_5_1():
+        entries = [entry for entry in entries if _plain(str(entry.get("mail", ""))) != _plain(key)]
+        if not entries or not key.isascii() or not self.is_5_1():
             return None
-        others = self._with_exact_address(key, written, found)
+        others = self._with_exact_address(key, written, entries)
         return self._user(others[0]) if len(others) == 1 else None
 
     def _with_part(self, key: str) -> list[dict[str, Any]]:
@@ -277,10 +277,10 @@ class Users:
 
         return self._exact.get("mail", ask)
 
-    def _with_exact_address(self, key: str, written: str, found: list[dict[str, Any]]) -> list[int]:
+    def _with_exact_address(self, key: str, written: str, entries: list[dict[str, Any]]) -> list[int]:
         """From 5.1 on, filter by address: exactly, and, since that is case-sensitive on some databases, by both its
         ends."""
-        candidates = {int(entry["id"]) for entry in found}
+        candidates = {int(entry["id"]) for entry in entries}
 
         def who(operator: str, *values: str) -> set[int]:
             listed = self._client.pages("/users.json", "users", _mail_is(operator, *values))
@@ -299,28 +299,28 @@ def _mail_is(operator: str, *values: str) -> list[tuple[str, str | int]]:
     return [("f[]", "mail"), ("op[mail]", operator), *(("v[mail][]", value) for value in values)]
 
 
-def _person(found: Mapping[str, Any]) -> UserWithRights:
+def _person(values: Mapping[str, Any]) -> UserWithRights:
     """Given a user from the API, return it as a value. `status` is visible to admins only."""
     user = User(
-        id=int(found["id"]),
-        login=str(found.get("login", "")),
-        name=f"{found.get('firstname', '')} {found.get('lastname', '')}".strip(),
-        mail=str(found.get("mail") or ""),
-        status=STATUS.get(int(found.get("status", 1)), "locked"),
-        admin=bool(found.get("admin", False)),
-        created_on=utc(found.get("created_on")),
+        id=int(values["id"]),
+        login=str(values.get("login", "")),
+        name=f"{values.get('firstname', '')} {values.get('lastname', '')}".strip(),
+        mail=str(values.get("mail") or ""),
+        status=STATUS.get(int(values.get("status", 1)), "locked"),
+        admin=bool(values.get("admin", False)),
+        created_on=utc(values.get("created_on")),
     )
     rights = Rights(
         user_id=user.id,
         admin=user.admin,
         active=user.status == "active",
-        groups=frozenset(int(g["id"]) for g in found.get("groups", ())),
+        groups=frozenset(int(g["id"]) for g in values.get("groups", ())),
         roles={
             int(m["project"]["id"]): frozenset(int(r["id"]) for r in m.get("roles", ()))
-            for m in found.get("memberships", ()) if "project" in m
+            for m in values.get("memberships", ()) if "project" in m
         },
     )  # fmt: skip
-    fields = {int(f["id"]): str(f.get("value") or "") for f in found.get("custom_fields", ())}
+    fields = {int(f["id"]): str(f.get("value") or "") for f in values.get("custom_fields", ())}
     return UserWithRights(user, rights, fields)
 
 

@@ -32,47 +32,47 @@ class Mismatch:
         return self.line
 
 
-def issue_mismatches(asked: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[Mismatch, ...]:
+def issue_mismatches(requested: Mapping[str, Any], issue: Mapping[str, Any]) -> tuple[Mismatch, ...]:
     """Given the requested attributes and the issue as Redmine returns it, list the differences."""
-    return (*_references(asked, found), *_plain(asked, found), *_fields(asked, found))
+    return (*_references(requested, issue), *_plain(requested, issue), *_fields(requested, issue))
 
 
-def author_mismatches(author_id: int | None, as_login: str | None, found: Mapping[str, Any]) -> tuple[Mismatch, ...]:
+def author_mismatches(author_id: int | None, as_login: str | None, author: Mapping[str, Any]) -> tuple[Mismatch, ...]:
     """Given the intended author and the actual one ({"id", "name"}), return the difference."""
-    if author_id is None or found.get("id") == author_id:
+    if author_id is None or author.get("id") == author_id:
         return ()
     who = f"{as_login} (user {author_id})" if as_login else f"user {author_id}"
-    return (Mismatch("author", f"written by {_named(found)} instead of {who}"),)
+    return (Mismatch("author", f"written by {_named(author)} instead of {who}"),)
 
 
-def _references(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Mismatch]:
+def _references(requested: Mapping[str, Any], issue: Mapping[str, Any]) -> Iterator[Mismatch]:
     for name, key in REFERENCES.items():
-        there = found.get(key) or {}
-        if name in asked and int(asked[name]) != there.get("id"):
-            yield Mismatch(name, f"requested {key.replace('_', ' ')} {asked[name]}, has {_named(there)}")
+        actual = issue.get(key) or {}
+        if name in requested and int(requested[name]) != actual.get("id"):
+            yield Mismatch(name, f"requested {key.replace('_', ' ')} {requested[name]}, has {_named(actual)}")
 
 
-def _plain(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Mismatch]:
+def _plain(requested: Mapping[str, Any], issue: Mapping[str, Any]) -> Iterator[Mismatch]:
     for name in PLAIN:
-        if name in asked and asked[name] != found.get(name):
-            yield Mismatch(name, f"requested {name} {asked[name]}, has {found.get(name)}")
-    hours = asked.get("estimated_hours")
-    if hours is not None and abs(float(found.get("estimated_hours") or 0.0) - float(hours)) > 0.01:
-        yield Mismatch("estimated_hours", f"requested {hours} estimated hours, has {found.get('estimated_hours')}")
+        if name in requested and requested[name] != issue.get(name):
+            yield Mismatch(name, f"requested {name} {requested[name]}, has {issue.get(name)}")
+    hours = requested.get("estimated_hours")
+    if hours is not None and abs(float(issue.get("estimated_hours") or 0.0) - float(hours)) > 0.01:
+        yield Mismatch("estimated_hours", f"requested {hours} estimated hours, has {issue.get('estimated_hours')}")
     for name in TEXTS:
-        if name in asked and not same_text(str(asked[name]), found.get(name)):
+        if name in requested and not same_text(str(requested[name]), issue.get(name)):
             yield Mismatch(name, f"the {name} is not as it was sent")
 
 
-def _fields(asked: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[Mismatch]:
+def _fields(requested: Mapping[str, Any], issue: Mapping[str, Any]) -> Iterator[Mismatch]:
     """Custom fields: one that is not enabled for the project and tracker is dropped."""
-    there = {int(f["id"]): f.get("value") for f in found.get("custom_fields", ())}
-    for field in asked.get("custom_fields", ()):
+    actual = {int(f["id"]): f.get("value") for f in issue.get("custom_fields", ())}
+    for field in requested.get("custom_fields", ()):
         number = int(field["id"])
-        if number not in there:
+        if number not in actual:
             why = "not enabled for this project and tracker, or not allowed"
             yield Mismatch("custom_fields", f"custom field {number} was dropped: {why}", number)
-        elif not _same_value(field["value"], there[number]):
+        elif not _same_value(field["value"], actual[number]):
             yield Mismatch("custom_fields", f"custom field {number} rejected its value", number)
 
 

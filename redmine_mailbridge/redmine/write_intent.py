@@ -167,7 +167,7 @@ class WriteIntent:
     def _only_marker(self, name: str) -> bool:
         marker = self.request.marker if isinstance(self.request, IssueRequest) else None
         fields = self.request.attributes.get("custom_fields", ())
-        return name == "custom_fields" and marker is not None and [marker[0]] == [one["id"] for one in fields]
+        return name == "custom_fields" and marker is not None and [marker[0]] == [field["id"] for field in fields]
 
     @property
     def mark(self) -> IssueMark:
@@ -251,55 +251,55 @@ class WriteIntent:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Given the result of `to_json`, return the intent."""
-        found = json.loads(text)
-        kind = IssueRequest if found["kind"] == "issue" else NoteRequest
+        values = json.loads(text)
+        kind = IssueRequest if values["kind"] == "issue" else NoteRequest
         return cls(
-            request=kind.from_json(found["request"]),
-            reason=found["reason"],
-            watchers=tuple(found["watchers"]),
-            participants=tuple(found["participants"]),
-            named=tuple(found.get("named", ())),
-            amendable=tuple(found["amendable"]),
-            pending_replies=PendingReplies.of(found["earned"]),
-            requester_address=found.get("requester_address", ""),
-            requester=found.get("requester", ""),  # intents of the first version have none
-            language=found.get("language", ""),
-            related=found.get("related"),
-            unreached=found.get("unreached"),
-            vouched=found.get("vouched"),
-            machine=found.get("machine", False),
-            after=found.get("after"),
-            made=found.get("made", ""),
-            earlier=tuple(kind.from_json(request) for request in found.get("earlier", ())),
-            again=found.get("again", 0),
-            refused=found.get("refused", False),
-            dropped=found.get("dropped", False),
-            wide=found.get("wide", False),
-            decided=found.get("decided"),
-            to_requester=found.get("to_requester", False),
-            proven=found.get("proven", False),
-            claims=found.get("claims", False),
-            names=found.get("names", {}),
-            words=tuple(KeywordLine(**word) for word in found.get("words", ())),
-            rest=tuple(found.get("rest", ())),
-            limit=found.get("limit", 0),
-            in_file=found.get("in_file", False),
-            first=CreatedRecord(**found["first"]) if found.get("first") else None,
+            request=kind.from_json(values["request"]),
+            reason=values["reason"],
+            watchers=tuple(values["watchers"]),
+            participants=tuple(values["participants"]),
+            named=tuple(values.get("named", ())),
+            amendable=tuple(values["amendable"]),
+            pending_replies=PendingReplies.of(values["earned"]),
+            requester_address=values.get("requester_address", ""),
+            requester=values.get("requester", ""),  # intents of the first version have none
+            language=values.get("language", ""),
+            related=values.get("related"),
+            unreached=values.get("unreached"),
+            vouched=values.get("vouched"),
+            machine=values.get("machine", False),
+            after=values.get("after"),
+            made=values.get("made", ""),
+            earlier=tuple(kind.from_json(request) for request in values.get("earlier", ())),
+            again=values.get("again", 0),
+            refused=values.get("refused", False),
+            dropped=values.get("dropped", False),
+            wide=values.get("wide", False),
+            decided=values.get("decided"),
+            to_requester=values.get("to_requester", False),
+            proven=values.get("proven", False),
+            claims=values.get("claims", False),
+            names=values.get("names", {}),
+            words=tuple(KeywordLine(**word) for word in values.get("words", ())),
+            rest=tuple(values.get("rest", ())),
+            limit=values.get("limit", 0),
+            in_file=values.get("in_file", False),
+            first=CreatedRecord(**values["first"]) if values.get("first") else None,
         )
 
 
 def _asks(request: IssueRequest | NoteRequest, name: str) -> frozenset[str]:
     """Given an attribute, return the values that a request sets: each custom field by its id."""
     if name == "custom_fields":
-        return frozenset(str(one["id"]) for one in request.attributes.get(name, ()))
+        return frozenset(str(field["id"]) for field in request.attributes.get(name, ()))
     return frozenset({name} & request.attributes.keys())
 
 
 def words_of(plan: Plan, project: Project) -> tuple[KeywordLine, ...]:
     """Given a plan and its project, return the keyword lines whose values the plan sets."""
-    found = ((attribute_of(key), project.custom_fields.get(key.lower(), 0), line) for key, line in
+    lines = ((attribute_of(key), project.custom_fields.get(key.lower(), 0), line) for key, line in
              plan.keyword_lines.items())  # fmt: skip
-    return tuple(KeywordLine(name or "custom_fields", 0 if name else field, line) for name, field, line in found)
+    return tuple(KeywordLine(name or "custom_fields", 0 if name else field, line) for name, field, line in lines)
 
 
 def from_keywords(plan: Plan) -> set[str]:

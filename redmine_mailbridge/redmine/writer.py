@@ -94,31 +94,31 @@ class Writer:
             answer = self._client.post(
                 "/issues.json", request.body(), [("include", "attachments")], as_login=request.as_login
             )
-        found = answer.get("issue")
-        if not isinstance(found, dict) or "id" not in found:
+        issue = answer.get("issue")
+        if not isinstance(issue, dict) or "id" not in issue:
             raise RedmineUnclear("POST /issues.json: success without an issue in the response", settle=False)
-        if (made := utc(found.get("created_on"))) is not None:
+        if (made := utc(issue.get("created_on"))) is not None:
             self._client.note_time(made)
-        return self._written(request, found)
+        return self._written(request, issue)
 
     def adopt_issue(self, request: IssueRequest, number: int) -> Written:
         """Given a request and the issue that recovery found for it, return it with what Redmine dropped."""
         return self._written(request, self.recovery.issue(number))
 
-    def _written(self, request: IssueRequest, found: Mapping[str, Any]) -> Written:
-        missing = missing_files(request, found)
+    def _written(self, request: IssueRequest, issue: Mapping[str, Any]) -> Written:
+        missing = missing_files(request, issue)
         author = request.author_id or self._own_id(request)
-        changed = issue_mismatches(request.attributes, found)
+        changed = issue_mismatches(request.attributes, issue)
         mismatches = (
-            *map(str, author_mismatches(author, request.as_login, found.get("author", {}))),
+            *map(str, author_mismatches(author, request.as_login, issue.get("author", {}))),
             *map(str, changed),
             *_file_mismatches(request, missing),
         )  # fmt: skip
         # once users have changed it, differences may be theirs, and stay
-        ignored = () if found.get("journals") else _amendable(changed)
-        text = missing_text(str(request.attributes.get("description", "")), as_made(found).get("description"))
+        ignored = () if issue.get("journals") else _amendable(changed)
+        text = missing_text(str(request.attributes.get("description", "")), as_made(issue).get("description"))
         return Written(
-            int(found["id"]), None, mismatches, ignored, _unlike(changed) - changed_since(found, 0), text, missing
+            int(issue["id"]), None, mismatches, ignored, _unlike(changed) - changed_since(issue, 0), text, missing
         )
 
     def prepare_note(self, request: NoteRequest) -> tuple[NoteRequest, tuple[str, ...]]:
@@ -155,14 +155,14 @@ class Writer:
         """
         request = requests[0]
         issue = self.recovery.issue(request.issue)
-        found = self.recovery.journal(issue, requests, after, claimed, taken=taken)
-        if found is None:
+        match = self.recovery.journal(issue, requests, after, claimed, taken=taken)
+        if match is None:
             changed = issue_mismatches(_changes(request), issue)
             mismatches = tuple(map(str, changed))
             if request.notes.strip() or request.uploads:
                 mismatches = (f"Redmine took no note on #{request.issue}: the writer may not add one", *mismatches)
             return Written(request.issue, None, mismatches, _amendable(changed), _unlike(changed))
-        request, journal = found
+        request, journal = match
         number = int(journal["id"])
         changed = issue_mismatches(_changes(request), issue)
         author, files = request.author_id or self._own_id(request), missing_files(request, issue)
@@ -240,34 +240,34 @@ class Writer:
 
     def _related(self, issue: int, other: int) -> bool:
         try:
-            found = self._client.get(f"/issues/{issue}/relations.json").get("relations", ())
+            relations = self._client.get(f"/issues/{issue}/relations.json").get("relations", ())
         except RedmineRefused:
             return False
-        return any(other in (one.get("issue_id"), one.get("issue_to_id")) for one in found)
+        return any(other in (relation.get("issue_id"), relation.get("issue_to_id")) for relation in relations)
 
     def _hide(self, request: NoteRequest, journal: int) -> tuple[str, ...]:
         """Make a note private that should have been. Until then it was public: that is reported, whatever the
         result."""
-        said = f"PRIVATE NOTE BECAME PUBLIC on #{request.issue} (journal {journal})"
+        report = f"PRIVATE NOTE BECAME PUBLIC on #{request.issue} (journal {journal})"
         try:
             with side_effect(SideEffect.ADD_NOTE):
                 self._client.put(
                     f"/journals/{journal}.json", {"journal": {"notes": request.notes, "private_notes": True}}
                 )
         except RedmineRefused as error:
-            return (f"{said} and could not be made private: {error}",)
+            return (f"{report} and could not be made private: {error}",)
         after = self.recovery.issue(request.issue)
         now = next((j for j in after.get("journals", ()) if int(j["id"]) == journal), None)
         if now is not None and not now.get("private_notes"):
-            return (f"{said} and could not be made private: make it private manually",)
-        return (f"{said} for a moment; it is private now",)
+            return (f"{report} and could not be made private: make it private manually",)
+        return (f"{report} for a moment; it is private now",)
 
     def _may_be_private(self, request: NoteRequest) -> bool:
         people = self._metadata.people
         if request.as_login is None:
             person = people.me()
-        elif request.author_id is not None and (found := people.by_id(request.author_id)) is not None:
-            person = found
+        elif request.author_id is not None and (author := people.by_id(request.author_id)) is not None:
+            person = author
         else:
             return False
         project = self._metadata.project(str(request.project_id))
@@ -286,17 +286,19 @@ def _amendable(changed: Iterable[Mismatch]) -> tuple[str, ...]:
 
 def changed_since(issue: Mapping[str, Any], after: int) -> frozenset[str | int]:
     """The attributes, and custom fields by their ids, that were changed since an entry of its history."""
-    later = [one for entry in issue.get("journals", ()) if int(entry["id"]) > after for one in entry.get("details", ())]
-    fields = {int(one["name"]) for one in later if one.get("property") == "cf"}
-    return frozenset({str(one.get("name")) for one in later if one.get("property") == "attr"} | fields)
+    later = [
+        detail for entry in issue.get("journals", ()) if int(entry["id"]) > after for detail in entry.get("details", ())
+    ]
+    fields = {int(detail["name"]) for detail in later if detail.get("property") == "cf"}
+    return frozenset({str(detail.get("name")) for detail in later if detail.get("property") == "attr"} | fields)
 
 
 def _unlike(changed: Iterable[Mismatch]) -> frozenset[str | int]:
-    return frozenset(one.field or one.attribute for one in changed)
+    return frozenset(mismatch.field or mismatch.attribute for mismatch in changed)
 
 
-def _names(asked: Mapping[str, Any]) -> frozenset[str | int]:
-    return frozenset(asked) | {int(one["id"]) for one in asked.get("custom_fields", ())}
+def _names(requested: Mapping[str, Any]) -> frozenset[str | int]:
+    return frozenset(requested) | {int(field["id"]) for field in requested.get("custom_fields", ())}
 
 
 def _changes(request: NoteRequest) -> dict[str, Any]:

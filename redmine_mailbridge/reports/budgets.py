@@ -65,7 +65,9 @@ class Balance:
     @property
     def passed(self) -> tuple[int, ...]:
         """The thresholds in percent that are reached, in order."""
-        return tuple(sorted(one for one in self.budget.thresholds if self.spent > 0 and self._reached(one)))
+        return tuple(
+            sorted(threshold for threshold in self.budget.thresholds if self.spent > 0 and self._reached(threshold))
+        )
 
     def _reached(self, percent: int) -> bool:
         return self.allowed <= 0 or self.spent * 100 >= self.allowed * percent
@@ -153,9 +155,9 @@ def due_warning(balance: Balance, warned: Collection[tuple[str, str, int]]) -> D
 
     Several thresholds passed at once make one mail, of the highest.
     """
-    new = [one for one in balance.passed if (balance.budget.name, balance.period, one) not in warned]
-    highest = max((one for name, period, one in warned if (name, period) == (balance.budget.name, balance.period)),
-                  default=0)  # fmt: skip
+    of_balance = (balance.budget.name, balance.period)
+    new = [threshold for threshold in balance.passed if (*of_balance, threshold) not in warned]
+    highest = max((threshold for name, period, threshold in warned if (name, period) == of_balance), default=0)
     if not new or new[-1] < highest:
         return None
     return DueWarning(balance, new[-1], tuple(new[:-1]))

@@ -30,7 +30,7 @@ def page(report: Report, months: Report, balances: Sequence[Balance], zone: dt.t
         by=report.by,
         tiles=tiles(report.total),
         charts=charts(report, months),
-        budgets=[balance_values(one) for one in balances],
+        budgets=[balance_values(balance) for balance in balances],
         columns=COLUMNS,
         rows=[(row.label, cells_of(row)) for row in report.rows],
         total=cells_of(report.total),
@@ -90,4 +90,4 @@ def charts(report: Report, months: Report, say: Callable[..., str] = _english) -
 
 def _chart(title: str, drawn: str, series: Sequence[svg.ChartSeries] = ()) -> dict[str, Any]:
     # what svg.py draws is our own markup, every text in it escaped there
-    return {"title": title, "svg": Markup(drawn), "legend": [(one.style, one.name) for one in series]}  # noqa: S704 - see above
+    return {"title": title, "svg": Markup(drawn), "legend": [(entry.style, entry.name) for entry in series]}  # noqa: S704 - see above

@@ -56,16 +56,18 @@ def life_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozenset[
     changes: list[tuple[float, bool]] = []
     assignee = TimelineEvent(0.0, issue.assignee or NO_ONE, issue.assignee_id)
     closer = assignee
-    for one in journals:
-        if answer is None and one.side == "agent" and one.has_notes and not one.private:
-            answer = TimelineEvent(one.at, one.user_name, one.user_id)
-        if one.status_to is None:
+    for journal in journals:
+        if answer is None and journal.side == "agent" and journal.has_notes and not journal.private:
+            answer = TimelineEvent(journal.at, journal.user_name, journal.user_id)
+        if journal.status_to is None:
             continue
-        was, now = (one.status_from or "").lower() in closing, one.status_to.lower() in closing
+        was, now = (journal.status_from or "").lower() in closing, journal.status_to.lower() in closing
         if was != now:
-            changes.append((one.at, now))
+            changes.append((journal.at, now))
         if now and not was:
-            closer = TimelineEvent(one.at, one.user_name, one.user_id) if one.side == "agent" else assignee
+            closer = (
+                TimelineEvent(journal.at, journal.user_name, journal.user_id) if journal.side == "agent" else assignee
+            )
     if issue.closed != (bool(changes) and changes[-1][1]):  # closed from the start, or a status has changed its kind
         at = issue.closed_on if issue.closed and issue.closed_on is not None else issue.updated_on
         changes.append((at, issue.closed))
@@ -78,8 +80,8 @@ def lives_of(
 ) -> dict[int, IssueTimeline]:
     """Given issues and the histories of all of them, return the life of each by its number."""
     histories: dict[int, list[JournalRow]] = {}
-    for one in journals:
-        histories.setdefault(one.issue, []).append(one)
+    for journal in journals:
+        histories.setdefault(journal.issue, []).append(journal)
     return {issue.id: life_of(issue, histories.get(issue.id, ()), closing) for issue in issues}
 
 

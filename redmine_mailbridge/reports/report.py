@@ -159,7 +159,7 @@ def report_of(facts: ReportFacts, by: By, period: Period, now: float) -> Report:
             labels.setdefault(key, text)
             sums.setdefault(key, _Sum())
     _tell_apart(labels)
-    rows = [_row(by, key, labels[key], one, backlog.get(key, ("", 0))[1]) for key, one in sums.items()]
+    rows = [_row(by, key, labels[key], totals, backlog.get(key, ("", 0))[1]) for key, totals in sums.items()]
     if by in _TELL_IGNORED:
         rows = [replace(row, ignored=ignored.get(row.key, 0)) for row in rows]
     rows.sort(key=(lambda row: row.key) if by == "month" else (lambda row: (-row.ticks, row.label.lower())))
@@ -170,8 +170,8 @@ def report_of(facts: ReportFacts, by: By, period: Period, now: float) -> Report:
 
 def _ignored(facts: ReportFacts, by: str, period: Period) -> Counter[str]:
     """How many mails were ignored, by month where the report is by month, else by mailbox."""
-    days = ((one, facts.day(one.at)) for one in facts.ignored)
-    return Counter(month_of(day) if by == "month" else one.mailbox for one, day in days if day in period)
+    days = ((fact, facts.day(fact.at)) for fact in facts.ignored)
+    return Counter(month_of(day) if by == "month" else fact.mailbox for fact, day in days if day in period)
 
 
 def _tell_apart(labels: dict[str, str]) -> None:
@@ -180,19 +180,19 @@ def _tell_apart(labels: dict[str, str]) -> None:
     labels.update({key: f"{text} [{key}]" for key, text in labels.items() if seen[text] > 1})
 
 
-def _row(by: str, key: str, label: str, one: _Sum, backlog: int) -> ReportRow:
+def _row(by: str, key: str, label: str, totals: _Sum, backlog: int) -> ReportRow:
     only = _ONLY.get(by, frozenset(Kind))
 
     def count(kind: Kind) -> int | None:
-        return one.counts.get(kind, 0) if kind in only else None
+        return totals.counts.get(kind, 0) if kind in only else None
 
     return ReportRow(
         key=key,
         label=label,
-        ticks=one.ticks,
+        ticks=totals.ticks,
         opened=count(Kind.OPENED),
-        answered=one.spans(Kind.ANSWERED) if Kind.ANSWERED in only else None,
-        resolved=one.spans(Kind.RESOLVED) if Kind.RESOLVED in only else None,
+        answered=totals.spans(Kind.ANSWERED) if Kind.ANSWERED in only else None,
+        resolved=totals.spans(Kind.RESOLVED) if Kind.RESOLVED in only else None,
         reopened=count(Kind.REOPENED),
         mails_in=count(Kind.MAIL_IN),
         mails_out=count(Kind.MAIL_OUT),
@@ -211,14 +211,14 @@ def _last_moment(day: dt.date, zone: dt.tzinfo) -> float:
 
 def _backlog(facts: ReportFacts, by: By, end: float) -> dict[str, tuple[str, int]]:
     """How many issues were open then, by the thing: its label, and the number."""
-    found: dict[str, tuple[str, int]] = {}
+    counts: dict[str, tuple[str, int]] = {}
     if by == "activity":
-        return found
+        return counts
     for life in facts.lives.values():
         if life.open_at(end):
             key, label = _LABELS[by](opening(life.issue, facts))
-            found[key] = (label, found.get(key, ("", 0))[1] + 1)
-    return found
+            counts[key] = (label, counts.get(key, ("", 0))[1] + 1)
+    return counts
 
 
 def _fill_months(

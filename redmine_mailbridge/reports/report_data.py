@@ -32,9 +32,9 @@ class ReportData:
     def facts(self) -> ReportFacts:
         """All that reports are made from."""
         entries = list(self.hours.entries())
-        mails_in = [MailFact(*one) for one in self.results.mails_in()]
-        mails_out = [MailFact(*one) for one in self.results.mails_out()]
-        ignored = [IgnoredFact(*one) for one in self.results.ignored()]
+        mails_in = [MailFact(*row) for row in self.results.mails_in()]
+        mails_out = [MailFact(*row) for row in self.results.mails_out()]
+        ignored = [IgnoredFact(*row) for row in self.results.ignored()]
         return ReportFacts(self.lives(), entries, mails_in, mails_out, self.working, self.zone, ignored)
 
     def ignored_since(self, moment: float) -> Counter[str]:

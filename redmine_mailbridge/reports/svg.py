@@ -26,25 +26,28 @@ def columns(
     """Given labels from left to right and one or two series, return the chart; its numbers stand in its description.
     `point` is the decimal separator.
     """
-    top = nice(max((value for one in series for value in one.values), default=0.0))
+    top = nice(max((value for chart_series in series for value in chart_series.values), default=0.0))
     plot = WIDTH - _LEFT - _RIGHT
     slot = plot / max(1, len(labels))
     bar = min(28.0, slot * 0.7 / max(1, len(series)))
     parts = [*_grid(top, point), *_month_labels(labels, slot)]
-    for number, one in enumerate(series):
-        for place, value in enumerate(one.values):
+    for number, chart_series in enumerate(series):
+        for place, value in enumerate(chart_series.values):
             height = (HEIGHT - _TOP - _BOTTOM) * value / top
             x = _LEFT + slot * place + (slot - bar * len(series)) / 2 + bar * number
-            text = escape(f"{labels[place]}, {one.name}: {_number(value, point)}{unit}")
+            text = escape(f"{labels[place]}, {chart_series.name}: {_number(value, point)}{unit}")
             parts.append(
-                f'<rect class="{one.style}" x="{x + 1:.1f}" y="{HEIGHT - _BOTTOM - height:.1f}" '
+                f'<rect class="{chart_series.style}" x="{x + 1:.1f}" y="{HEIGHT - _BOTTOM - height:.1f}" '
                 f'width="{max(1.0, bar - 2):.1f}" height="{height:.1f}" rx="2"><title>{text}</title></rect>'
             )
-    said = "; ".join(
-        f"{label}: " + ", ".join(f"{one.name} {_number(one.values[place], point)}{unit}" for one in series)
+    description = "; ".join(
+        f"{label}: "
+        + ", ".join(
+            f"{chart_series.name} {_number(chart_series.values[place], point)}{unit}" for chart_series in series
+        )
         for place, label in enumerate(labels)
     )
-    return _svg(title, said, HEIGHT, parts)
+    return _svg(title, description, HEIGHT, parts)
 
 
 def bars(title: str, labels: Sequence[str], values: Sequence[float], *, unit: str = "", point: str = ".") -> str:
@@ -63,8 +66,10 @@ def bars(title: str, labels: Sequence[str], values: Sequence[float], *, unit: st
             f"<title>{escape(label)}: {number}</title></rect>"
             f'<text class="value" x="{left + room * value / most + 6:.1f}" y="{y + 18}">{number}</text>'
         )
-    said = "; ".join(f"{label}: {_number(value, point)}{unit}" for label, value in zip(labels, values, strict=True))
-    return _svg(title, said, height, parts)
+    description = "; ".join(
+        f"{label}: {_number(value, point)}{unit}" for label, value in zip(labels, values, strict=True)
+    )
+    return _svg(title, description, height, parts)
 
 
 def nice(most: float) -> float:
@@ -101,9 +106,9 @@ def _month_labels(labels: Sequence[str], slot: float) -> list[str]:
     ]
 
 
-def _svg(title: str, said: str, height: int, parts: Sequence[str]) -> str:
+def _svg(title: str, description: str, height: int, parts: Sequence[str]) -> str:
     return (
         f'<svg role="img" viewBox="0 0 {WIDTH} {height}" xmlns="http://www.w3.org/2000/svg" '
-        f'aria-label="{escape(title)}: {escape(said)}"><title>{escape(title)}</title>'
-        f"<desc>{escape(said)}</desc>{''.join(parts)}</svg>"
+        f'aria-label="{escape(title)}: {escape(description)}"><title>{escape(title)}</title>'
+        f"<desc>{escape(description)}</desc>{''.join(parts)}</svg>"
     )

@@ -56,7 +56,7 @@ def table(report: Report, balances: Sequence[Balance] = (), *, width: int = 40) 
     text = _aligned(lines)
     if balances:
         heads = ("budget", "from", "to", "allowed", "spent", "left", "percent")
-        text += "\n" + _aligned([heads, *(_balance_cells(one, width) for one in balances)])
+        text += "\n" + _aligned([heads, *(_balance_cells(balance, width) for balance in balances)])
     return text
 
 
@@ -77,24 +77,24 @@ def as_json(report: Report, balances: Sequence[Balance] = ()) -> str:
         "made_at": dt.datetime.fromtimestamp(report.made_at, dt.UTC).isoformat(timespec="seconds"),
         "rows": [{"key": row.key, "label": row.label, **_values(row)} for row in report.rows],
         "total": _values(report.total),
-        "budgets": [balance_values(one) for one in balances],
+        "budgets": [balance_values(balance) for balance in balances],
     }
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
-def balance_values(one: Balance) -> dict[str, Any]:
+def balance_values(balance: Balance) -> dict[str, Any]:
     """A budget's state as plain values; hours as text with two decimals."""
     return {
-        "name": one.budget.name,
-        "scope": one.scope,
-        "from": one.first.isoformat(),
-        "to": one.last.isoformat(),
-        "hours": f"{hours_of(one.budget.ticks):.2f}",
-        "carried": f"{hours_of(one.carried):.2f}",
-        "allowed": f"{hours_of(one.allowed):.2f}",
-        "spent": f"{hours_of(one.spent):.2f}",
-        "left": f"{hours_of(one.remaining):.2f}",
-        "percent": str(one.percent),
+        "name": balance.budget.name,
+        "scope": balance.scope,
+        "from": balance.first.isoformat(),
+        "to": balance.last.isoformat(),
+        "hours": f"{hours_of(balance.budget.ticks):.2f}",
+        "carried": f"{hours_of(balance.carried):.2f}",
+        "allowed": f"{hours_of(balance.allowed):.2f}",
+        "spent": f"{hours_of(balance.spent):.2f}",
+        "left": f"{hours_of(balance.remaining):.2f}",
+        "percent": str(balance.percent),
     }
 
 
@@ -127,10 +127,10 @@ def _span_values(name: str, spans: Durations | None) -> dict[str, Any]:
     }
 
 
-def _balance_cells(one: Balance, width: int) -> tuple[str, ...]:
-    values = balance_values(one)
+def _balance_cells(balance: Balance, width: int) -> tuple[str, ...]:
+    values = balance_values(balance)
     names = ("from", "to", "allowed", "spent", "left", "percent")
-    return (printable_line(one.budget.name, width), *(str(values[name]) for name in names))
+    return (printable_line(balance.budget.name, width), *(str(values[name]) for name in names))
 
 
 def _count(number: int | None) -> str:

@@ -108,8 +108,8 @@ class Accounts:
                 self._end_validity(db, name)
             for old, name, new in change.folders:
                 for table in (mail, folder, left_lying):
-                    one = sa.and_(table.c.mailbox == old, table.c.folder == name)
-                    db.execute(sa.update(table).where(one).values(mailbox=new))
+                    of_folder = sa.and_(table.c.mailbox == old, table.c.folder == name)
+                    db.execute(sa.update(table).where(of_folder).values(mailbox=new))
             for name, (whose, address) in sorted(present.items()):
                 self._remember(db, name, whose, address)
 

@@ -50,7 +50,7 @@ class AggregateResults:
             for some in chunks(sorted(remove)):
                 db.execute(sa.delete(figure).where(figure.c.issue.in_(some)))
             for several in chunks(figures):
-                upsert(db, figure, [asdict(one) | {"computed_at": now} for one in several])
+                upsert(db, figure, [asdict(counts) | {"computed_at": now} for counts in several])
 
     def written(self, kind: str, now: float, *, refused_within: float) -> dict[tuple[int, str], str]:
         """The values last written to the custom fields of this kind of object ("issue", "project"), by id and field.
@@ -90,15 +90,15 @@ class AggregateResults:
         """The messages that were ignored by decision: mailbox and time of arrival, in epoch seconds."""
         query = sa.select(mail.c.mailbox, sa.func.coalesce(mail.c.received_at, mail.c.kept_at))
         with self._database.read() as db:
-            found = db.execute(query.where(mail.c.state == State.DONE, mail.c.issue.is_(None)))
-            return [(row[0], float(row[1])) for row in found]
+            rows = db.execute(query.where(mail.c.state == State.DONE, mail.c.issue.is_(None)))
+            return [(row[0], float(row[1])) for row in rows]
 
     def mails_out(self) -> list[tuple[int, float]]:
         """The messages sent about an issue: issue and time, in epoch seconds."""
         query = sa.select(outbox.c.issue, outbox.c.sent_at)
         with self._database.read() as db:
-            found = db.execute(query.where(outbox.c.issue.is_not(None), outbox.c.sent_at.is_not(None)))
-            return [(row[0], float(row[1])) for row in found]
+            rows = db.execute(query.where(outbox.c.issue.is_not(None), outbox.c.sent_at.is_not(None)))
+            return [(row[0], float(row[1])) for row in rows]
 
     def closing(self) -> frozenset[str]:
         """The lower-case names of the closed statuses, as last known."""
@@ -119,7 +119,10 @@ class AggregateResults:
 
     def put_warned(self, budget: str, period: str, thresholds: Sequence[int], line: str, now: float) -> None:
         """Record that a warning was sent for these thresholds."""
-        rows = [{"budget": budget, "period": period, "threshold": one, "at": now, "line": line} for one in thresholds]
+        rows = [
+            {"budget": budget, "period": period, "threshold": threshold, "at": now, "line": line}
+            for threshold in thresholds
+        ]
         with side_effect(SideEffect.RECORD_HOURS), self._database.write() as db:
             upsert(db, budget_warning, rows)
 

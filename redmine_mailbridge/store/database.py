@@ -156,7 +156,7 @@ def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return value if value.isascii() and "\0" not in value else _NOT_STORABLE.sub("\ufffd", value)
     if isinstance(value, Mapping):
-        return {name: _storable(one) for name, one in value.items()}
+        return {name: _storable(part) for name, part in value.items()}
     return type(value)(map(_storable, value)) if isinstance(value, list | tuple) else value
 
 
@@ -213,13 +213,13 @@ def _lacking(connection: sa.Connection) -> str:
     """Given tables of version HEAD, return a column that they lack: until the first release the tables were changed
     under the same version. "" if they lack none.
     """
-    found = sa.inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
-    there = {table: {str(column["name"]) for column in columns} for (_schema, table), columns in found.items()}
+    present = sa.inspect(connection).get_multi_columns(filter_names=list(metadata.tables))
+    names = {table: {str(column["name"]) for column in columns} for (_schema, table), columns in present.items()}
     lacking = (
         column
         for table in metadata.tables.values()
         for column in table.columns
-        if column.name not in there.get(table.name, ())
+        if column.name not in names.get(table.name, ())
     )
     return next((f"{column.table.name}.{column.name}" for column in lacking), "")
 
@@ -228,7 +228,7 @@ def _upgrade(connection: sa.Connection, present: str | None) -> None:
     config = alembic_config.Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
-    known = {one.revision for one in script.ScriptDirectory.from_config(config).walk_revisions()}
+    known = {version.revision for version in script.ScriptDirectory.from_config(config).walk_revisions()}
     if present is not None and present not in known:
         raise StoreError(
             f"the store has tables of version {present}, newer than this program's {HEAD}: update redmine-mailbridge"

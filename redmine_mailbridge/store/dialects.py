@@ -97,10 +97,10 @@ def postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
     """Given PostgreSQL's URL, return an engine whose connections detect within a minute, on either side, that the
     other machine is gone: the locks of the dead one are then released.
     """
-    ours = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-    given = {name: value for name, value in ours.items() if name not in url.query}
+    keepalives = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+    arguments = {name: value for name, value in keepalives.items() if name not in url.query}
     try:
-        engine = sa.create_engine(url, connect_args=given, **options)
+        engine = sa.create_engine(url, connect_args=arguments, **options)
     except ImportError as error:
         words = "PostgreSQL needs the package psycopg; run pip install 'redmine-mailbridge[postgresql]'"
         raise SettingsError(f"[store] url: {words} ({error})") from error

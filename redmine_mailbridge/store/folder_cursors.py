@@ -88,12 +88,12 @@ class FolderCursors:
 
     def known_ids(self, mailbox: str, message_ids: Collection[str]) -> frozenset[str]:
         """Given Message-IDs, return those of messages that this mailbox has read."""
-        found: set[str] = set()
-        there = sa.select(mail.c.message_id).where(mail.c.mailbox == mailbox)
+        known: set[str] = set()
+        query = sa.select(mail.c.message_id).where(mail.c.mailbox == mailbox)
         with self.database.read() as db:
             for some in chunks(sorted(message_ids), AT_ONCE):
-                found.update(db.execute(there.where(mail.c.message_id.in_(some))).scalars())
-        return frozenset(found)
+                known.update(db.execute(query.where(mail.c.message_id.in_(some))).scalars())
+        return frozenset(known)
 
     def begin_again(self, mailbox: str, name: str, cursor: Cursor, *, left: Collection[str] = ()) -> None:
         """All UIDs of a folder have changed: record from where it is read, and which messages are skipped, as
@@ -131,8 +131,8 @@ class FolderCursors:
         """The UIDs skipped in a folder that no cursor excludes; None: not recorded."""
         query = sa.select(left_lying.c.uid).where(left_lying.c.mailbox == mailbox, left_lying.c.folder == name)
         with self.database.read() as db:
-            found = frozenset(db.execute(query).scalars())
-        return found - {NOTED} if found else None
+            uids = frozenset(db.execute(query).scalars())
+        return uids - {NOTED} if uids else None
 
     def leave(self, mailbox: str, name: str, left: Collection[str]) -> None:
         """Record the messages skipped in a folder."""
@@ -164,17 +164,17 @@ class FolderCursors:
         """Given UIDs of a folder (None: of all) and its UIDVALIDITY (None: any), return those that are already stored,
         or were skipped when the folder was first read.
         """
-        there = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox)
-        there = there.where(mail.c.uid_validity == uid_validity) if uid_validity is not None else there
-        there = there.where(mail.c.folder == name) if name is not None else there
+        stored = sa.select(mail.c.uid).where(mail.c.mailbox == mailbox)
+        stored = stored.where(mail.c.uid_validity == uid_validity) if uid_validity is not None else stored
+        stored = stored.where(mail.c.folder == name) if name is not None else stored
         backlog = sa.select(left_lying.c.uid).where(left_lying.c.mailbox == mailbox)
         backlog = backlog.where(left_lying.c.folder == name) if name is not None else backlog
-        found: set[str] = set()
+        known: set[str] = set()
         with self.database.read() as db:
             for some in chunks(uids, AT_ONCE):
-                found.update(db.execute(there.where(mail.c.uid.in_(some))).scalars())
-                found.update(db.execute(backlog.where(left_lying.c.uid.in_(some))).scalars())
-        return frozenset(found)
+                known.update(db.execute(stored.where(mail.c.uid.in_(some))).scalars())
+                known.update(db.execute(backlog.where(left_lying.c.uid.in_(some))).scalars())
+        return frozenset(known)
 
     # ------------------------------------------------------------------ brakes
 

@@ -170,7 +170,7 @@ class IssueCopy:
 
     def origins(self, issues: Collection[int]) -> dict[int, IssueOrigin]:
         """Given numbers of issues, return the message that created each, for those created from mail."""
-        return {one.issue: one for one in self._origins(mail.c.created_issue, issues)}
+        return {origin.issue: origin for origin in self._origins(mail.c.created_issue, issues)}
 
     def unsettled(self) -> list[UnsettledIssue]:
         """The issues that may have changed in the second `updated_on` after the read, by number."""
@@ -219,7 +219,9 @@ class IssueCopy:
         for some in chunks(several):
             with side_effect(SideEffect.MIRROR), self._database.write() as db:
                 upsert(db, issue, [fields_of(row) for row, _ in some])
-                self._save_journals(db, [row.id for row, _ in some], [one for _, journals in some for one in journals])
+                self._save_journals(
+                    db, [row.id for row, _ in some], [entry for _, journals in some for entry in journals]
+                )
 
     def settle(self, numbers: Collection[int]) -> None:
         """The stored copies of these issues are confirmed to be current."""
@@ -234,9 +236,9 @@ class IssueCopy:
 
     def _save_journals(self, db: sa.Connection, numbers: Sequence[int], journals: Iterable[JournalRow]) -> None:
         db.execute(sa.delete(journal).where(journal.c.issue.in_(numbers)))
-        rows = [fields_of(one) for one in journals]
+        rows = [fields_of(entry) for entry in journals]
         if rows:
-            db.execute(sa.delete(journal).where(journal.c.id.in_([one["id"] for one in rows])))
+            db.execute(sa.delete(journal).where(journal.c.id.in_([row["id"] for row in rows])))
             db.execute(sa.insert(journal), rows)
 
     def gone(self, number: int) -> None:

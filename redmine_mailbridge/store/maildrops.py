@@ -37,14 +37,14 @@ class Maildrop(MaildropMemory):
         """Given UIDLs, yield the messages known by them, those that are not gone first, the newest first."""
         columns = (mail.c.id, mail.c.uid, mail.c.size, mail.c.uid_validity, mail.c.raw, mail.c.digest, mail.c.truncated)
         ours = sa.select(*columns).where(mail.c.mailbox == self._name, mail.c.folder == FOLDER)
-        wanted = sorted(uidls)
+        ordered = sorted(uidls)
         rows: list[Any] = []
         with self._store.database.read() as db:
-            for some in chunks(wanted, AT_ONCE):
+            for some in chunks(ordered, AT_ONCE):
                 rows += db.execute(ours.where(mail.c.uid.in_(some))).all()
-            more = db.execute(ours.where(mail.c.uid.contains(SIGN, autoescape=True))).all()
-        asked = set(wanted)
-        rows += [row for row in more if row.uid.partition(SIGN)[0] in asked and row.uid not in asked]
+            namesakes = db.execute(ours.where(mail.c.uid.contains(SIGN, autoescape=True))).all()
+        exact = set(ordered)
+        rows += [row for row in namesakes if row.uid.partition(SIGN)[0] in exact and row.uid not in exact]
         seen: dict[str, int] = {}
         for row in sorted(rows, key=lambda row: (row.uid_validity != VALIDITY, -row.id)):
             gone = row.uid_validity != VALIDITY

@@ -233,10 +233,10 @@ class Store(MailAdder):
             if manual_decision is not None:
                 self.manual_changes.record(db, row, by)
             if row.state in OPEN:
-                wanted = {"next_try_at": 0.0, "released": True} | (
+                accepted = {"next_try_at": 0.0, "released": True} | (
                     {"manual_decision": manual_decision} if manual_decision is not None else {}
                 )
-                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(wanted))
+                db.execute(sa.update(mail).where(mail.c.id == mail_id).values(accepted))
                 return True
             if row.raw is not None and not self.raw.path(row.raw).exists():
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched again

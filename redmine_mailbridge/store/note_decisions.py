@@ -55,12 +55,12 @@ class NoteDecisions:
         """
         key = f"answers:{what}"
         with self._database.read() as db:
-            found = Meta(db).get(key)
-        if found is None:
+            first = Meta(db).get(key)
+        if first is None:
             with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
                 newest = db.execute(sa.select(sa.func.max(journal.c.id))).scalar() or 0
-                found = Meta(db).add(key, str(newest))
-        return int(found)
+                first = Meta(db).add(key, str(newest))
+        return int(first)
 
     def end(self, what: str) -> None:
         """Sending is disabled; when it is enabled again, what was written meanwhile is history."""
@@ -112,7 +112,7 @@ class NoteDecisions:
 
     def decide(
         self,
-        one: NoteDecision,
+        decision: NoteDecision,
         mails: Sequence[NewAnswer] = (),
         *,
         mail_id: int | None = None,
@@ -126,17 +126,23 @@ class NoteDecisions:
         message: it is sent later.
         """
         now = self._clock()
-        row = {"journal": one.journal, "issue": one.issue, "at": now, "line": one.line, "told": one.told}
+        row = {
+            "journal": decision.journal,
+            "issue": decision.issue,
+            "at": now,
+            "line": decision.line,
+            "told": decision.told,
+        }
         with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
             if not insert_if_missing(db, answer, row):
                 return []
-            lines = [one.line]
+            lines = [decision.line]
             for each in mails:
                 queued, line = queue(db, mail_id, each, now)
                 if not queued:
                     raise RateLimited(line)
                 lines.append(line)
-            notify(db, one.issue, mail_id, notices, now)
+            notify(db, decision.issue, mail_id, notices, now)
             if on_record:
                 write_steps(db, mail_id, lines, now)
         return lines
@@ -145,16 +151,16 @@ class NoteDecisions:
         """Given issues, return those of their notes that the requester receives by mail, from the bridge or Redmine:
         not those whose message to the requester was refused, given up, withheld or bounced.
         """
-        found: set[int] = set()
+        journals: set[int] = set()
         with self._database.read() as db:
             for some in chunks(sorted(issues)):
-                told = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.told.is_not(None))
-                found |= set(db.execute(told).scalars())
+                mailed = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.told.is_not(None))
+                journals |= set(db.execute(mailed).scalars())
                 lost = (
                     sa.select(outbox.c.message_id, outbox.c.recipient, issue.c.requester)
                     .join(issue, issue.c.id == outbox.c.issue)
                     .where(outbox.c.issue.in_(some), outbox.c.state.in_([FAILED, BOUNCED]))
                 )
                 ids = [row.message_id for row in db.execute(lost) if row.recipient in spellings(row.requester)]
-                found -= {int(one[1]) for one in filter(None, map(_OF_NOTE.search, ids))}
-        return frozenset(found)
+                journals -= {int(match[1]) for match in filter(None, map(_OF_NOTE.search, ids))}
+        return frozenset(journals)

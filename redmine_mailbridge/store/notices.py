@@ -34,7 +34,7 @@ class Notice:
 def notify(db: sa.Connection, issue: int, mail_id: int | None, notices: Sequence[NewNotice], now: float) -> None:
     """Given an open transaction, an issue and a notice, store it; an existing one is unchanged."""
     rows = [
-        {"issue": issue, "key": one.key, "mail_id": mail_id, "text": one.text, "created_at": now} for one in notices
+        {"issue": issue, "key": new.key, "mail_id": mail_id, "text": new.text, "created_at": now} for new in notices
     ]
     insert_missing(db, notice, rows)
 
@@ -54,10 +54,10 @@ class Notices:
         with self._database.read() as db:
             return [Notice(**row._mapping) for row in db.execute(query.order_by(turn, notice.c.id).limit(limit))]
 
-    def mark_reported(self, one: Notice, line: str | None = None) -> None:
+    def mark_reported(self, reported: Notice, line: str | None = None) -> None:
         """It is posted on its issue (or cannot be: the line says why)."""
         now = self._clock()
         with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
-            db.execute(sa.update(notice).where(notice.c.id == one.id).values(told_at=now))
+            db.execute(sa.update(notice).where(notice.c.id == reported.id).values(told_at=now))
             if line is not None:
-                write_steps(db, one.mail_id, (line,), now)
+                write_steps(db, reported.mail_id, (line,), now)

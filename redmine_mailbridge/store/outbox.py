@@ -91,11 +91,13 @@ class QueuedMail:
 
     def as_json(self) -> dict[str, Any]:
         """The object that `queue --json` prints: everything except the message itself."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "content"}
+        return {
+            attribute.name: getattr(self, attribute.name) for attribute in fields(self) if attribute.name != "content"
+        }
 
 
 _COLUMNS = (
-    *(outbox.c[one.name] for one in fields(QueuedMail) if one.name != "content"),
+    *(outbox.c[attribute.name] for attribute in fields(QueuedMail) if attribute.name != "content"),
     sa.func.coalesce(outgoing_content.c.content, b"").label("content"),
 )
 ROWS = sa.select(*_COLUMNS).outerjoin(outgoing_content, outgoing_content.c.hash == outbox.c.content_hash)
@@ -208,9 +210,9 @@ class Outbox:
         """
         now = self.clock()
         with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
-            said = [queue(db, mail_id, one, now) for one in mails]
-            write_steps(db, mail_id, [line for _, line in said if not line.startswith("queued before")], now)
-        return said
+            outcomes = [queue(db, mail_id, mail, now) for mail in mails]
+            write_steps(db, mail_id, [line for _, line in outcomes if not line.startswith("queued before")], now)
+        return outcomes
 
     def is_queued(self, mail: QueuedMail) -> bool:
         """Is it still to be sent? An admin may have discarded it since it was claimed."""
@@ -254,11 +256,11 @@ class Outbox:
         failed, and their bytes still exist.
         """
         now = self.clock()
-        wanted = sa.and_(outbox.c.state == FAILED, outbox.c.id.in_(ids), outbox.c.content_hash.is_not(None))
+        to_retry = sa.and_(outbox.c.state == FAILED, outbox.c.id.in_(ids), outbox.c.content_hash.is_not(None))
         again = {"state": QUEUED, "tries": 0, "next_try_at": 0.0, "offered_at": None, "told": False}
         with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
-            rows = [QueuedMail(**row._mapping) for row in db.execute(ROWS.where(wanted).order_by(outbox.c.id))]
-            db.execute(sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]), wanted).values(again))
+            rows = [QueuedMail(**row._mapping) for row in db.execute(ROWS.where(to_retry).order_by(outbox.c.id))]
+            db.execute(sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]), to_retry).values(again))
             for row in rows:
                 write_steps(db, row.mail_id, [f"retried by {by}: {row.kind} to {row.recipient}"], now)
         return rows
@@ -268,19 +270,19 @@ class Outbox:
         more. Return those that were discarded.
         """
         now = self.clock()
-        wanted = sa.and_(outbox.c.id.in_(ids), outbox.c.state.in_([QUEUED, FAILED, BOUNCED]))
+        to_discard = sa.and_(outbox.c.id.in_(ids), outbox.c.state.in_([QUEUED, FAILED, BOUNCED]))
         with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
-            rows = [QueuedMail(**row._mapping) for row in db.execute(ROWS.where(wanted).order_by(outbox.c.id))]
-            kept = sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]), wanted)
+            rows = [QueuedMail(**row._mapping) for row in db.execute(ROWS.where(to_discard).order_by(outbox.c.id))]
+            kept = sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]), to_discard)
             db.execute(kept.values({"state": DISCARDED, "told": True}))
             for row in rows:
                 write_steps(db, row.mail_id, [f"discarded on request of {by}: {row.kind} to {row.recipient}"], now)
         return rows
 
-    def bounced(self, mail: QueuedMail, words: str, *, told: bool = False) -> None:
+    def bounced(self, mail: QueuedMail, words: str, *, reported: bool = False) -> None:
         """A delivery report says that delivery failed permanently; `told`: the note is already on the issue."""
         line = f"bounced: {mail.kind} to {mail.recipient}: {words}"
-        self._change(mail, {"state": BOUNCED, "reason": words, "told": told}, line)
+        self._change(mail, {"state": BOUNCED, "reason": words, "told": reported}, line)
 
     def unreported(self, *, limit: int = 100) -> list[QueuedMail]:
         """The undelivered messages about issues without a note about it; one per issue in turn, so that an issue
@@ -299,10 +301,10 @@ class Outbox:
         self, mail: QueuedMail, values: dict[str, Any], line: str | None = None, *, only: str | None = None
     ) -> None:
         """Change a row, `only` in this state, and add the line to its history if it was changed."""
-        now, one = self.clock(), outbox.c.id == mail.id
+        now, row = self.clock(), outbox.c.id == mail.id
         with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
-            wanted = one if only is None else sa.and_(one, outbox.c.state == only)
-            changed = db.execute(sa.update(outbox).where(wanted).values(values)).rowcount
+            condition = row if only is None else sa.and_(row, outbox.c.state == only)
+            changed = db.execute(sa.update(outbox).where(condition).values(values)).rowcount
             if line is not None and changed:
                 write_steps(db, mail.mail_id, [line], now)
 

@@ -70,8 +70,8 @@ class MailboxPauses:
         reason = f"waits for the settings: {'; '.join(lines)}"
         with side_effect(SideEffect.DEFER), self._store.database.write() as db:
             upsert(db, mailbox_pause, {"mailbox": mailbox, **values})
-            one = sa.and_(mail.c.id == mail_id, mail.c.state.in_(OPEN))
-            db.execute(sa.update(mail).where(one).values(next_try_at=at, reason=reason, changed_at=now))
+            condition = sa.and_(mail.c.id == mail_id, mail.c.state.in_(OPEN))
+            db.execute(sa.update(mail).where(condition).values(next_try_at=at, reason=reason, changed_at=now))
             if before is None or before.lines != tuple(lines):
                 write_steps(db, mail_id, (reason,), now)
         return at
@@ -84,9 +84,9 @@ class MailboxPauses:
             f"waits: mailbox {pause.mailbox} is paused because of message {pause.mail_id}: {'; '.join(pause.lines)}"
         )
         with side_effect(SideEffect.DEFER), self._store.database.write() as db:
-            one = sa.and_(mail.c.id == mail_id, mail.c.state.in_(OPEN))
+            condition = sa.and_(mail.c.id == mail_id, mail.c.state.in_(OPEN))
             waits = {"next_try_at": UNTIL_FIT, "paused_by": pause.mailbox, "reason": reason, "changed_at": now}
-            db.execute(sa.update(mail).where(one).values(waits))
+            db.execute(sa.update(mail).where(condition).values(waits))
             write_steps(db, mail_id, (reason,), now)
         return reason
 
@@ -106,5 +106,5 @@ class MailboxPauses:
         """Make the messages that revealed a pause due: an admin asks for it, or the service restarts."""
         of_pauses = sa.select(mailbox_pause.c.mail_id)
         with side_effect(SideEffect.DEFER), self._store.database.write() as db:
-            one = sa.and_(mail.c.id.in_(of_pauses), mail.c.state.in_(OPEN))
-            db.execute(sa.update(mail).where(one).values(next_try_at=0.0))
+            condition = sa.and_(mail.c.id.in_(of_pauses), mail.c.state.in_(OPEN))
+            db.execute(sa.update(mail).where(condition).values(next_try_at=0.0))

@@ -107,15 +107,15 @@ class RawStore:
         try:
             with path.open("rb") as file:
                 small = os.fstat(file.fileno()).st_size < _MAPPED_FROM
-                found = file.read() if small else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                content = file.read() if small else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             self._try_out()
             if isinstance(error, FileNotFoundError):
                 raise RawMissing(f"{path}: the message's bytes are missing in the store") from error
             raise RawUnreadable(f"{path}: the message's bytes cannot be read: {error.strerror or error}") from error
-        if hashlib.sha256(found).hexdigest() != digest:
+        if hashlib.sha256(content).hexdigest() != digest:
             raise RawMissing(f"{path}: the message's bytes are damaged in the store: restore this file from a backup")
-        return found
+        return content
 
     def whole(self, digest: str) -> bool:
         """Given a digest, are its bytes there, complete and unchanged?"""

@@ -83,20 +83,20 @@ class RuleRuns:
 
     def open(self) -> list[RuleRun]:
         """The unfinished runs, oldest first."""
-        wanted = (Stage.INTENDED, Stage.WRITTEN)
-        return self._rows(sa.select(applied).where(applied.c.state.in_(wanted)).order_by(applied.c.sent_at))
+        unfinished = (Stage.INTENDED, Stage.WRITTEN)
+        return self._rows(sa.select(applied).where(applied.c.state.in_(unfinished)).order_by(applied.c.sent_at))
 
     def tallies(self) -> dict[str, Tally]:
         """The runs of each rule so far, by name."""
         columns = (applied.c.rule, applied.c.state, sa.func.count(), sa.func.max(applied.c.changed_at))
-        found: dict[str, Tally] = {}
+        tallies: dict[str, Tally] = {}
         with self._database.read() as db:
             for rule, state, count, last in db.execute(sa.select(*columns).group_by(applied.c.rule, applied.c.state)):
-                before = found.get(rule, Tally())
+                before = tallies.get(rule, Tally())
                 failed = count if state == Stage.FAILED else 0
                 newest = max(last, before.last or last)
-                found[rule] = Tally(before.done + count - failed, before.failed + failed, newest)
-        return found
+                tallies[rule] = Tally(before.done + count - failed, before.failed + failed, newest)
+        return tallies
 
     def released(self, rule: str) -> bool:
         """Has an admin resumed a rule that was paused at its `max_issues`?"""
@@ -109,25 +109,25 @@ class RuleRuns:
 
     # ------------------------------------------------------------------ write
 
-    def intend(self, found: RuleMatch, request: str | None, after_journal: int) -> RuleRun | None:
+    def intend(self, match: RuleMatch, request: str | None, after_journal: int) -> RuleRun | None:
         """Given a due match and the change to make, store the intent. None if another process has done so before."""
-        row = self._row(found, Stage.WRITTEN if request is None else Stage.INTENDED, request, after_journal)
+        row = self._row(match, Stage.WRITTEN if request is None else Stage.INTENDED, request, after_journal)
         with side_effect(SideEffect.INTEND_RULE), self._database.write() as db:
             return row if self._is_new(db, row) else None
 
-    def refuse(self, found: RuleMatch, mail_id: int, line: str) -> None:
+    def refuse(self, match: RuleMatch, mail_id: int, line: str) -> None:
         """A due match cannot be executed, before anything was requested of Redmine."""
-        row = self._row(found, Stage.FAILED, None, 0, line)
+        row = self._row(match, Stage.FAILED, None, 0, line)
         with side_effect(SideEffect.RECORD_RULE), self._database.write() as db:
             if self._is_new(db, row):
                 write_steps(db, mail_id, (line,), row.changed_at)
 
     def _row(
-        self, found: RuleMatch, state: Stage, request: str | None, after_journal: int, outcome: str | None = None
+        self, match: RuleMatch, state: Stage, request: str | None, after_journal: int, outcome: str | None = None
     ) -> RuleRun:
         now = self.clock()
         return RuleRun(
-            found.rule, found.issue, found.trigger_event, state, found.at, found.reason, request, after_journal,
+            match.rule, match.issue, match.trigger_event, state, match.at, match.reason, request, after_journal,
             now, now,
             None, outcome,
         )  # fmt: skip

@@ -61,12 +61,12 @@ class ReadPosition:
     @classmethod
     def from_json(cls, text: str) -> "ReadPosition":
         """Given the result of `to_json`, return the value."""
-        found = json.loads(text)
-        projects, search = found["projects"], found["search"]
+        stored = json.loads(text)
+        projects, search = stored["projects"], stored["search"]
         return cls(
             projects=tuple(projects) if projects is not None else None,
-            complete=found["complete"],
-            swept=int(found["swept"]),
+            complete=stored["complete"],
+            swept=int(stored["swept"]),
             search=(int(search[0]), int(search[1])) if search else None,
         )
 
@@ -91,8 +91,8 @@ class TimeEntries:
     def at(self, offset: int) -> int | None:
         """The id of the entry at this offset, by id; None after the last."""
         with self._database.read() as db:
-            found = db.execute(sa.select(_ID).order_by(_ID).offset(offset).limit(1)).scalar()
-        return None if found is None else int(found)
+            number = db.execute(sa.select(_ID).order_by(_ID).offset(offset).limit(1)).scalar()
+        return None if number is None else int(number)
 
     def rank(self, number: int) -> int:
         """How many entries have an id up to this one."""
@@ -127,8 +127,8 @@ class TimeEntries:
                 changed += db.execute(sa.delete(time_entry).where(time_entry.c.id.in_(some))).rowcount
             for several in chunks(put):
                 ids = [entry.id for entry in several]
-                found = {row.id: _entry(row) for row in db.execute(sa.select(time_entry).where(_ID.in_(ids)))}
-                new = [entry for entry in several if found.get(entry.id) != entry]
+                stored = {row.id: _entry(row) for row in db.execute(sa.select(time_entry).where(_ID.in_(ids)))}
+                new = [entry for entry in several if stored.get(entry.id) != entry]
                 if new:
                     upsert(db, time_entry, [_values(entry) for entry in new])
                 changed += len(new)

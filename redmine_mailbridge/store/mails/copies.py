@@ -102,21 +102,26 @@ class CopyRecords(FolderCursors):
         """Given descriptions of messages, record them. Return, for each that is a copy of another, that other."""
         copies: dict[int, StoredMail] = {}
         values = [
-            {"of": one.mail_id, "message_id": one.message_id, "content_key": one.content_key, "proof": one.proof}
-            | {"sender": one.sender, "subject": one.subject[:1000]}
-            for one in descriptions
+            {
+                "of": description.mail_id,
+                "message_id": description.message_id,
+                "content_key": description.content_key,
+                "proof": description.proof,
+            }
+            | {"sender": description.sender, "subject": description.subject[:1000]}
+            for description in descriptions
         ]
         if not values:
             return copies
         with side_effect(SideEffect.RECORD_STEP), self.database.write() as db:
             one_at_a_time(db, _DESCRIBING)
             db.execute(_SET, values)
-            for one in sorted(descriptions, key=lambda each: each.mail_id):
-                if insert_if_missing(db, content, {"key": one.content_key, "mail_id": one.mail_id}):
+            for description in sorted(descriptions, key=lambda each: each.mail_id):
+                if insert_if_missing(db, content, {"key": description.content_key, "mail_id": description.mail_id}):
                     continue  # the first of its content: most mails
-                speaker = self._speaker(db, one.mail_id)
+                speaker = self._speaker(db, description.mail_id)
                 if speaker is not None:
-                    copies[one.mail_id] = speaker
+                    copies[description.mail_id] = speaker
         return copies
 
     def speaker(self, mail_id: int) -> StoredMail | None:
@@ -129,23 +134,23 @@ class CopyRecords(FolderCursors):
         """Given messages that are not copies, return for each the others with its Message-ID that are not either, the
         first ones, up to the given number.
         """
-        wanted = list(mail_ids)
+        originals = list(mail_ids)
         this, other = mail.alias("this"), mail.alias("other")
         place = sa.func.row_number().over(partition_by=this.c.id, order_by=other.c.id).label("place")
         pairs = (
             sa.select(this.c.id.label("of"), other.c.id.label("id"), place)
             .join_from(this, other, sa.and_(other.c.message_id == this.c.message_id, other.c.id != this.c.id))
             .join(content, sa.and_(content.c.key == other.c.content_key, content.c.mail_id == other.c.id))
-            .where(this.c.id.in_(wanted))
+            .where(this.c.id.in_(originals))
             .subquery()
         )
         query = sa.select(pairs.c.of, *COLUMNS).join(mail, mail.c.id == pairs.c.id).where(pairs.c.place <= limit)
-        found: dict[int, list[StoredMail]] = {}
+        namesakes: dict[int, list[StoredMail]] = {}
         with self.database.read() as db:
             for row in db.execute(query.order_by(pairs.c.of, mail.c.id)):
                 values = dict(row._mapping)
-                found.setdefault(values.pop("of"), []).append(as_row(values))
-        return found
+                namesakes.setdefault(values.pop("of"), []).append(as_row(values))
+        return namesakes
 
     def join(self, mail_id: int, other_id: int) -> bool:
         """Given a message and another with much the same content, make the other the primary of both from now on.
@@ -198,10 +203,10 @@ class CopyRecords(FolderCursors):
         move_mail(db, row.id, State.WRITE_PENDING, self.clock(), lines, among=(row.state,), **again)
 
     def _standing(self, db: sa.Connection, query: sa.Select[Any], of: int | str) -> CopyCandidate | None:
-        found = db.execute(query, {"of": of}).first()
-        if found is None or found.content_key is None:
+        row = db.execute(query, {"of": of}).first()
+        if row is None or row.content_key is None:
             return None
-        values = dict(found._mapping)
+        values = dict(row._mapping)
         key, proof, digest = values.pop("content_key"), values.pop("proof"), values.pop("digest")
         return CopyCandidate(as_row(values), key, proof, digest)
 

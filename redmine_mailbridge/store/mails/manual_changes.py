@@ -218,7 +218,7 @@ class ManualChanges:
             db.execute(sa.delete(journal).where(journal.c.issue == row.created_issue))
             db.execute(sa.delete(issue).where(issue.c.id == row.created_issue))
         query = sa.select(mail.c.request).where(mail.c.issue == row.issue, mail.c.id != row.id)
-        stay = {one for request in db.execute(query).scalars() for one in _people(request)}
+        stay = {address for request in db.execute(query).scalars() for address in _people(request)}
         stay |= set_on_issue(db, row.issue, but=row.id)
         came = {*_people(row.request), *set_of_message(db, row.id, row.issue)}
         gone = sorted(came - stay)
@@ -228,13 +228,13 @@ class ManualChanges:
 
     def _join(self, db: sa.Connection, place: Place, by_hand: Collection[str]) -> None:
         people = {*_people(place.request), *by_hand}
-        insert_missing(db, participant, [{"issue": place.issue, "address": one} for one in sorted(people)])
+        insert_missing(db, participant, [{"issue": place.issue, "address": address} for address in sorted(people)])
 
 
 def _people(request: str | None) -> list[str]:
     """The addresses that take part by a message's intent."""
-    found = json.loads(request).get("participants", ()) if request else ()
-    return sorted({str(one).lower() for one in found if one})
+    addresses = json.loads(request).get("participants", ()) if request else ()
+    return sorted({str(address).lower() for address in addresses if address})
 
 
 def _place_of(row: Any) -> dict[str, Any]:
@@ -249,7 +249,9 @@ def _place_of(row: Any) -> dict[str, Any]:
 
 
 def _place(row: Any, which: str) -> Place | None:
-    issue, journal, created, request, requester = (getattr(row, f"{which}_{one.name}") for one in fields(Place))
+    issue, journal, created, request, requester = (
+        getattr(row, f"{which}_{attribute.name}") for attribute in fields(Place)
+    )
     return None if issue is None else Place(issue, journal, bool(created), request, requester)
 
 

@@ -101,8 +101,8 @@ class Requesters:
                 of_address = sa.and_(participant.c.issue == change.issue, participant.c.address == change.address)
                 db.execute(sa.delete(participant).where(of_address))
             line = f"the requester of #{change.issue} is {change.before} again, undone by {who}"
-            told = (change.before, kept.before_name, kept.requester)
-            _write(db, row, told, line, self._clock())
+            requester = (change.before, kept.before_name, kept.requester)
+            _write(db, row, requester, line, self._clock())
             return True
 
 
@@ -119,8 +119,8 @@ def carry_requester(db: sa.Connection, mail_id: int, old: Place, now: float) -> 
         return
     intent = _intent(row)
     people = [*intent.get("participants", ()), change.address]
-    told = json.dumps(intent | {"participants": people}, ensure_ascii=False)
-    db.execute(sa.update(mail).where(mail.c.id == mail_id).values(requester=change.address, request=told))
+    request = json.dumps(intent | {"participants": people}, ensure_ascii=False)
+    db.execute(sa.update(mail).where(mail.c.id == mail_id).values(requester=change.address, request=request))
     _join(db, row.issue, change.address)
     write_steps(db, mail_id, (f"{change.address}, set by {change.who}, takes part in #{row.issue}",), now)
 
@@ -160,11 +160,11 @@ def _join(db: sa.Connection, number: int, address: str) -> bool:
     return insert_if_missing(db, participant, {"issue": number, "address": address})
 
 
-def _write(db: sa.Connection, row: Any, told: tuple[str, str, str | None], line: str, now: float) -> None:
+def _write(db: sa.Connection, row: Any, person: tuple[str, str, str | None], line: str, now: float) -> None:
     """Set the requester of the message, and of the copy of its issue, if that has been read. `told`: the person's
     address and name, and the address to be stored, None if that is the sender's.
     """
-    address, name, requester = told
+    address, name, requester = person
     intent = json.dumps(_intent(row) | {"requester": name}, ensure_ascii=False)
     db.execute(sa.update(mail).where(mail.c.id == row.id).values(requester=requester, request=intent))
     copied = {"requester": address, "requester_name": name, "domain": address.rpartition("@")[2]}
@@ -183,5 +183,5 @@ def _last(mail_id: int) -> sa.Select[Any]:
 
 
 def _intent(row: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(row.request) if row.request else {}
-    return found
+    intent: dict[str, Any] = json.loads(row.request) if row.request else {}
+    return intent

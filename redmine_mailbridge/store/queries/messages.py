@@ -33,10 +33,10 @@ class MessageQueries:
         """Given Message-IDs, return the first message that has each and became an issue or a note, preferably one whose
         sender was proven: anyone may reuse an id that they have seen.
         """
-        wanted = list(message_ids)
-        if not wanted:
+        ids = list(message_ids)
+        if not ids:
             return {}
-        query = sa.select(*COLUMNS).where(mail.c.message_id.in_(wanted), mail.c.issue.is_not(None))
+        query = sa.select(*COLUMNS).where(mail.c.message_id.in_(ids), mail.c.issue.is_not(None))
         with self._database.read() as db:
             worst_first = (sa.func.coalesce(mail.c.proof, 1), mail.c.id.desc())
             rows = [as_row(row) for row in db.execute(query.order_by(*worst_first))]
@@ -47,30 +47,30 @@ class MessageQueries:
         all recipients (lower case) of it and of any other message of that conversation, which refers to it, sent by
         the bridge or by a participant; the bridge's own addresses included.
         """
-        wanted = list(message_ids)
-        if not wanted:
+        ids = list(message_ids)
+        if not ids:
             return {}
         query = sa.select(outbox.c.message_id, outbox.c.issue, outbox.c.recipient)
-        query = query.where(outbox.c.message_id.in_(wanted), outbox.c.issue.is_not(None))
-        found: dict[str, tuple[int, frozenset[str]]] = {}
+        query = query.where(outbox.c.message_id.in_(ids), outbox.c.issue.is_not(None))
+        conversations: dict[str, tuple[int, frozenset[str]]] = {}
         with self._database.read() as db:
             for row in db.execute(query.order_by(outbox.c.id)):
-                issue, known = found.get(row.message_id, (row.issue, frozenset()))
-                found[row.message_id] = issue, known | {row.recipient}
-            others = self._sent_to(db, {issue for issue, _ in found.values()})
+                issue, known = conversations.get(row.message_id, (row.issue, frozenset()))
+                conversations[row.message_id] = issue, known | {row.recipient}
+            others = self._sent_to(db, {issue for issue, _ in conversations.values()})
             others = {issue: people | self._shown_by(db, issue, people) for issue, people in others.items()}
-        return {key: (issue, known | others[issue]) for key, (issue, known) in found.items()}
+        return {key: (issue, known | others[issue]) for key, (issue, known) in conversations.items()}
 
     @staticmethod
     def _sent_to(db: sa.Connection, issues: Collection[int]) -> dict[int, set[str]]:
         """Given issues, return the recipients of their conversations' messages; escalations and the like
         go to the team.
         """
-        found: dict[int, set[str]] = {issue: set() for issue in issues}
+        recipients: dict[int, set[str]] = {issue: set() for issue in issues}
         query = sa.select(outbox.c.issue, outbox.c.recipient).where(outbox.c.issue.in_(issues))
         for row in db.execute(query.where(outbox.c.kind.not_in(TO_TEAM)).distinct()):
-            found[row.issue].add(row.recipient)
-        return found
+            recipients[row.issue].add(row.recipient)
+        return recipients
 
     @staticmethod
     def _shown_by(db: sa.Connection, issue: int, people: Collection[str]) -> set[str]:
@@ -95,16 +95,16 @@ class MessageQueries:
         earlier messages are waited for, so that no cycle is possible.
         """
         has_come = sa.or_(mail.c.raw.is_not(None), within(mail.c.kept_at, time.time(), FETCHED_WITHIN))
-        there = sa.and_(mail.c.mailbox == row.location.mailbox, has_come)
-        unread = sa.and_(mail.c.message_id.is_(None), mail.c.tries == 0, there)
+        present = sa.and_(mail.c.mailbox == row.location.mailbox, has_come)
+        unread = sa.and_(mail.c.message_id.is_(None), mail.c.tries == 0, present)
         meant = [mail.c.message_id.in_(message_ids), unread]
         if same is not None:
             sender, subject, since = same
             meant.append(sa.and_(mail.c.sender == sender, mail.c.subject == subject, mail.c.kept_at >= since))
         query = sa.select(*COLUMNS).where(mail.c.id < row.id, mail.c.state.in_(OPEN), sa.or_(*meant))
         with self._database.read() as db:
-            found = db.execute(query.order_by(mail.c.next_try_at.desc()).limit(1)).first()
-        return as_row(found) if found else None
+            earlier = db.execute(query.order_by(mail.c.next_try_at.desc()).limit(1)).first()
+        return as_row(earlier) if earlier else None
 
     def participants(self, issues: Collection[int]) -> dict[int, frozenset[str]]:
         """Given issues, return the addresses (lower case) that participated in each by mail."""
@@ -122,11 +122,11 @@ class MessageQueries:
 
     def _by_issue(self, issues: Collection[int], query: sa.Select[tuple[Any, Any]]) -> dict[int, frozenset[str]]:
         """Given issues, and a query for issues with an address each, return the addresses (lower case) of each."""
-        found: dict[int, set[str]] = {issue: set() for issue in issues}
+        by_issue: dict[int, set[str]] = {issue: set() for issue in issues}
         with self._database.read() as db:
             for issue, address in db.execute(query):
-                found[issue].add(address.lower())
-        return {issue: frozenset(addresses) for issue, addresses in found.items()}
+                by_issue[issue].add(address.lower())
+        return {issue: frozenset(addresses) for issue, addresses in by_issue.items()}
 
     def mailboxes(self, issues: Collection[int]) -> dict[int, str]:
         """Given issues, return the name of the mailbox whose message created each, if any."""
@@ -171,10 +171,10 @@ class MessageQueries:
 
     def issues_of(self, journals: Iterable[int]) -> dict[int, int]:
         """Given numbers of notes, return the issues of those that messages created."""
-        wanted = set(journals)
-        if not wanted:
+        numbers = set(journals)
+        if not numbers:
             return {}
-        query = sa.select(mail.c.journal, mail.c.issue).where(mail.c.journal.in_(wanted))
+        query = sa.select(mail.c.journal, mail.c.issue).where(mail.c.journal.in_(numbers))
         with self._database.read() as db:
             return {row.journal: row.issue for row in db.execute(query) if row.issue is not None}
 
@@ -197,13 +197,13 @@ class MessageQueries:
             row = db.execute(query.order_by(mail.c.id.desc()).limit(1)).first()
         return as_row(row) if row else None
 
-    def messages(self, wanted: MessageFilter) -> list[StoredMail]:
+    def messages(self, criteria: MessageFilter) -> list[StoredMail]:
         """The matching messages, newest first."""
-        return matching(self._database, wanted, conditions_of(self._database, wanted), wanted.limit)
+        return matching(self._database, criteria, conditions_of(self._database, criteria), criteria.limit)
 
-    def search(self, wanted: MessageFilter, *, within: float) -> SearchResult:
+    def search(self, criteria: MessageFilter, *, within: float) -> SearchResult:
         """The matching messages, newest first, as far back as this many seconds allow."""
-        return search(self._database, wanted, within=within)
+        return search(self._database, criteria, within=within)
 
     def steps(self, mail_id: int) -> list[HistoryLine]:
         """The history of a message, in order."""
@@ -219,8 +219,8 @@ class MessageQueries:
         """Has Redmine accepted a message since then, as the newest issue or the newest note? Times in seconds since the
         epoch; one in the future is from before the clock was set back, and does not count.
         """
-        made = (mail.c.created_issue, mail.c.journal)
-        newest = sa.or_(*(one == sa.select(sa.func.max(one)).scalar_subquery() for one in made))
+        columns = (mail.c.created_issue, mail.c.journal)
+        newest = sa.or_(*(column == sa.select(sa.func.max(column)).scalar_subquery() for column in columns))
         return self._exists(sa.and_(newest, mail.c.changed_at > moment, mail.c.changed_at <= now))
 
     def next_due(

@@ -62,27 +62,27 @@ class SearchResult:
 
 
 def search(
-    database: Database, wanted: MessageFilter, *, within: float, clock: Callable[[], float] = time.monotonic
+    database: Database, criteria: MessageFilter, *, within: float, clock: Callable[[], float] = time.monotonic
 ) -> SearchResult:
     """Given a filter and seconds, return its messages as far back as that allows: at least `LEAST` numbers.
 
     Each range begins at a message, so that numbers of deleted ones are passed over. Its size follows from how fast the
     ones before it were, so that the whole takes about that long.
     """
-    conditions = conditions_of(database, wanted)
-    if wanted.subject is None or wanted.ids is not None or wanted.issue is not None or _rare(wanted):
-        return SearchResult(matching(database, wanted, conditions, wanted.limit))
-    if wanted.outcomes:  # the range of numbers is what bounds the work
-        conditions.append(_by_no_index(sa.or_(*map(_outcome, wanted.outcomes))))
-        wanted = replace(wanted, outcomes=())
-    began, top, rows = clock(), _newest(database, wanted.before), list[StoredMail]()
+    conditions = conditions_of(database, criteria)
+    if criteria.subject is None or criteria.ids is not None or criteria.issue is not None or _rare(criteria):
+        return SearchResult(matching(database, criteria, conditions, criteria.limit))
+    if criteria.outcomes:  # the range of numbers is what bounds the work
+        conditions.append(_by_no_index(sa.or_(*map(_outcome, criteria.outcomes))))
+        criteria = replace(criteria, outcomes=())
+    began, top, rows = clock(), _newest(database, criteria.before), list[StoredMail]()
     size, looked_at = LEAST, 0
     while top > 0:
         bottom = max(top - size, 0)
         part = [*conditions, mail.c.id > bottom, mail.c.id <= top]
-        rows += matching(database, wanted, part, wanted.limit - len(rows))
+        rows += matching(database, criteria, part, criteria.limit - len(rows))
         looked_at, spent = looked_at + top - bottom, clock() - began
-        if len(rows) >= wanted.limit:
+        if len(rows) >= criteria.limit:
             return SearchResult(rows)
         top = _newest(database, bottom + 1)
         if top > 0 and spent >= within:
@@ -92,26 +92,26 @@ def search(
 
 
 def matching(
-    database: Database, wanted: MessageFilter, conditions: Sequence[sa.ColumnElement[bool]], limit: int
+    database: Database, criteria: MessageFilter, conditions: Sequence[sa.ColumnElement[bool]], limit: int
 ) -> list[StoredMail]:
     """Given a filter and its conditions, return at most so many messages, newest first."""
     newest = mail.c.id.desc()
     query = sa.select(*COLUMNS).order_by(newest).limit(limit)
-    if wanted.outcomes:  # each by its own index, so that rare ones are found among very many others
-        found = [
+    if criteria.outcomes:  # each by its own index, so that rare ones are found among very many others
+        by_outcome = [
             sa.select(mail.c.id).where(condition, *conditions).order_by(newest).limit(limit).subquery()
-            for condition in map(_outcome, wanted.outcomes)
+            for condition in map(_outcome, criteria.outcomes)
         ]
-        query = query.where(mail.c.id.in_(sa.union_all(*(sa.select(one.c.id) for one in found))))
+        query = query.where(mail.c.id.in_(sa.union_all(*(sa.select(subquery.c.id) for subquery in by_outcome))))
     else:
         query = query.where(*conditions)
     with database.read() as db:
         return [as_row(row) for row in db.execute(query)]
 
 
-def _rare(wanted: MessageFilter) -> bool:
+def _rare(criteria: MessageFilter) -> bool:
     """Has the filter only states of few messages, which their index finds?"""
-    return bool(wanted.outcomes) and not {State.DONE.value, "ignored"}.intersection(wanted.outcomes)
+    return bool(criteria.outcomes) and not {State.DONE.value, "ignored"}.intersection(criteria.outcomes)
 
 
 def _newest(database: Database, before: int | None) -> int:
@@ -145,28 +145,28 @@ def _by_no_index(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.case((condition, 1), else_=0) == 1
 
 
-def conditions_of(database: Database, wanted: MessageFilter) -> list[sa.ColumnElement[bool]]:
+def conditions_of(database: Database, criteria: MessageFilter) -> list[sa.ColumnElement[bool]]:
     """The conditions for a message, its outcome apart. Finds out which senders fit."""
-    conditions = list(_conditions(wanted))
-    if wanted.subject is not None:
-        conditions.append(contains(database.engine.dialect.name, mail.c.subject, wanted.subject))
-    if wanted.sender is not None:
-        conditions.append(written_by(database, wanted.sender))
+    conditions = list(_conditions(criteria))
+    if criteria.subject is not None:
+        conditions.append(contains(database.engine.dialect.name, mail.c.subject, criteria.subject))
+    if criteria.sender is not None:
+        conditions.append(written_by(database, criteria.sender))
     return conditions
 
 
-def _conditions(wanted: MessageFilter) -> Iterator[sa.ColumnElement[bool]]:
-    if wanted.ids is not None:
-        yield mail.c.id.in_(wanted.ids)
-    if wanted.state is not None:
-        yield mail.c.state == wanted.state
-    if wanted.mailbox is not None:
-        yield mail.c.mailbox == wanted.mailbox
-    if wanted.issue is not None:
-        yield mail.c.issue == wanted.issue
-    if wanted.since is not None:
-        yield mail.c.kept_at >= wanted.since
-    if wanted.until is not None:
-        yield mail.c.kept_at < wanted.until
-    if wanted.before is not None:
-        yield mail.c.id < wanted.before
+def _conditions(criteria: MessageFilter) -> Iterator[sa.ColumnElement[bool]]:
+    if criteria.ids is not None:
+        yield mail.c.id.in_(criteria.ids)
+    if criteria.state is not None:
+        yield mail.c.state == criteria.state
+    if criteria.mailbox is not None:
+        yield mail.c.mailbox == criteria.mailbox
+    if criteria.issue is not None:
+        yield mail.c.issue == criteria.issue
+    if criteria.since is not None:
+        yield mail.c.kept_at >= criteria.since
+    if criteria.until is not None:
+        yield mail.c.kept_at < criteria.until
+    if criteria.before is not None:
+        yield mail.c.id < criteria.before

@@ -26,8 +26,8 @@ def _of(database: Database, column: sa.Column[Any], each: sa.CTE, words: str) ->
     dialect = database.engine.dialect.name
     among = sa.select(each.c.address).where(contains(dialect, each.c.address, words))
     with database.read() as db:
-        found = list(db.execute(among.limit(FEW + 1)).scalars())
-    return column.in_(found) if len(found) <= FEW else contains(dialect, column, words)
+        addresses = list(db.execute(among.limit(FEW + 1)).scalars())
+    return column.in_(addresses) if len(addresses) <= FEW else contains(dialect, column, words)
 
 
 def _each(column: sa.Column[Any]) -> sa.CTE:

@@ -155,12 +155,12 @@ class Statistics:
         undone = sa.select(mail.c.state, sa.func.count()).where(mail.c.state.in_(UNDONE)).group_by(mail.c.state)
         none_made = sa.select(sa.func.count()).where(mail.c.state == State.DONE, mail.c.issue.is_(None))
         with self._database.read() as db:
-            found = {str(state): count for state, count in db.execute(undone)}
+            counts = {str(state): count for state, count in db.execute(undone)}
             ignored = int(db.execute(none_made).scalar() or 0)
             total = int(db.execute(sa.select(sa.func.count()).select_from(mail)).scalar() or 0)
-        done = total - sum(found.values()) - ignored
-        found |= {word: count for word, count in ((State.DONE.value, done), ("ignored", ignored)) if count}
-        return found
+        done = total - sum(counts.values()) - ignored
+        counts |= {word: count for word, count in ((State.DONE.value, done), ("ignored", ignored)) if count}
+        return counts
 
     def latencies(self) -> Latencies:
         """The time from storing to Redmine of all stored messages: counts for a histogram.
@@ -170,9 +170,9 @@ class Statistics:
         if self._latencies is not None and self._clock() - self._latencies[0] < FRESH:
             return self._latencies[1]
         made = sa.and_(mail.c.state == State.DONE, mail.c.issue.is_not(None))
-        found = self._took(mail.c.changed_at - mail.c.kept_at, made)
-        self._latencies = (self._clock(), found)
-        return found
+        latencies = self._took(mail.c.changed_at - mail.c.kept_at, made)
+        self._latencies = (self._clock(), latencies)
+        return latencies
 
     def sending_latencies(self) -> Latencies:
         """The time from queueing to sending of all stored messages: counts for a histogram."""

@@ -212,7 +212,7 @@ class MessageProcessor:
             failure = hard.get(mail.recipient) or only  # a relay may have rewritten the address
             if failure is not None:
                 reason = " ".join(f"{failure.status} {failure.diagnostic}".split())[:300] or "not delivered"
-                self._outbox.bounced(mail, reason, told=noted)
+                self._outbox.bounced(mail, reason, reported=noted)
 
     def _copy(self, row: StoredMail, original: StoredMail) -> ProcessingResult:
         """Close a copy with the result of the original."""

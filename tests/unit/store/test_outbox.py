@@ -200,7 +200,7 @@ def test_what_did_not_arrive_is_to_be_told_once_one_of_each_issue_in_turn(outbox
     for name in ("m1@x", "m2@x", "m4@x"):
         outbox.failed(by_id[name], "550 no")
     outbox.bounced(by_id["m3@x"], "5.1.1 unknown")
-    outbox.bounced(by_id["m5@x"], "5.1.1 unknown", told=True)
+    outbox.bounced(by_id["m5@x"], "5.1.1 unknown", reported=True)
     assert ["m1@x", "m3@x", "m2@x"] == [mail.message_id for mail in outbox.unreported()]
     assert ["m1@x", "m3@x"] == [mail.message_id for mail in outbox.unreported(limit=2)]
     assert [BOUNCED, BOUNCED] == [mail.state for mail in outbox.copies(["m3@x", "m5@x"])]
