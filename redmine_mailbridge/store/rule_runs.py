@@ -44,7 +44,7 @@ class RuleRun:
 
     rule: str
     issue: int
-    anchor: int
+    trigger_event: int
     state: Stage
     due_at: float
     reason: str
@@ -75,11 +75,11 @@ class RuleRuns:
 
     # ------------------------------------------------------------------ read
 
-    def anchors(self, rule: str) -> set[tuple[int, int]]:
+    def trigger_events(self, rule: str) -> set[tuple[int, int]]:
         """The issues and trigger events for which a rule has acted, or is about to."""
-        query = sa.select(applied.c.issue, applied.c.anchor).where(applied.c.rule == rule)
+        query = sa.select(applied.c.issue, applied.c.trigger_event).where(applied.c.rule == rule)
         with self._database.read() as db:
-            return {(row.issue, row.anchor) for row in db.execute(query)}
+            return {(row.issue, row.trigger_event) for row in db.execute(query)}
 
     def open(self) -> list[RuleRun]:
         """The unfinished runs, oldest first."""
@@ -206,4 +206,4 @@ class RuleRuns:
 
 
 def _is(row: RuleRun) -> tuple[sa.ColumnElement[bool], ...]:
-    return applied.c.rule == row.rule, applied.c.issue == row.issue, applied.c.anchor == row.anchor
+    return applied.c.rule == row.rule, applied.c.issue == row.issue, applied.c.trigger_event == row.trigger_event

@@ -220,7 +220,7 @@ journal = Table(
 
 # the runs of automation rules
 applied = Table(
-    "applied", metadata, *_key(Text, "rule"), *_key(Integer, "issue", "anchor"), *_required(Text, "state"),
+    "applied", metadata, *_key(Text, "rule"), *_key(Integer, "issue", "trigger_event"), *_required(Text, "state"),
     *_required(Double, "due_at"), *_required(Text, "reason"), *_optional(Text, "request"),
     *_required(Integer, "after_journal"), *_required(Double, "sent_at", "changed_at"),
     *_optional(Integer, "journal"), *_optional(Text, "outcome"),

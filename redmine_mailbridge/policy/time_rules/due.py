@@ -1,8 +1,8 @@
 """Whether an automation rule is due for an issue: the complete policy, as functions of values.
 
-A rule measures spans from events: the issue's making, notes, changes of status. Its *anchor* is the newest event
-brought about by a person among those that it looks at. It acts once for each anchor. So a reminder is sent once, the
-customer's next mail makes the rule new, and what the bridge itself writes never does.
+A rule measures spans from events: the issue's making, notes, changes of status. Its *trigger event* is the newest event
+brought about by a person among those that it looks at. It acts once for each trigger event. So a reminder is sent once,
+the customer's next mail makes the rule new, and what the bridge itself writes never does.
 """
 # ruff: noqa: D102 - what the two protocols hold is said in them
 
@@ -15,7 +15,7 @@ from redmine_mailbridge.settings.time_rules import Age, RuleWhen, TimeRule
 from redmine_mailbridge.util.dataclass import dataclass
 
 MADE = 0
-"""The anchor of a rule that looks at nothing but the issue's making."""
+"""The trigger event of a rule that looks at nothing but the issue's making."""
 
 
 class RuleIssue(Protocol):
@@ -64,8 +64,8 @@ class RuleJournal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """A rule is due for an issue. `anchor` is the journal since which (MADE: the issue's making), `at` the instant
-    from which on it was due, `reason` what an agent wants to read.
+    """A rule is due for an issue. `trigger_event` is the journal since which (MADE: the issue's making), `at` the
+    instant from which on it was due, `reason` what an agent wants to read.
     """
 
     rule: str
@@ -77,10 +77,10 @@ class RuleMatch:
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """Where a span begins: at which instant. `anchor` is the newest event by a person that the span looks at."""
+    """Where a span begins: at which instant. `trigger_event` is the newest event by a person that the span looks at."""
 
     at: float
-    anchor: int
+    trigger_event: int
 
 
 def due(
@@ -101,7 +101,7 @@ def due(
     when = rule.when
     if not fits(when, issue) or (when.waiting_for is not None and when.waiting_for != _turn(history, mailed)):
         return None
-    at, anchor, reasons = 0.0, MADE, []
+    at, trigger_event, reasons = 0.0, MADE, []
     for name, age in when.ages.items():
         event = _EVENTS[name](issue, history)
         if event is None:
@@ -109,11 +109,11 @@ def due(
         ends = end_of(age, event.at, calendar)
         if math.isinf(ends) or now < ends:
             return None
-        at, anchor = max(at, ends), max(anchor, event.anchor)
+        at, trigger_event = max(at, ends), max(trigger_event, event.trigger_event)
         reasons.append(SAID[name].format(span_text(age)))
     if when.waiting_for is not None:
-        anchor = max(anchor, _newest(history, _public))
-    return RuleMatch(rule.name, issue.id, anchor, at, " and ".join(reasons))
+        trigger_event = max(trigger_event, _newest(history, _public))
+    return RuleMatch(rule.name, issue.id, trigger_event, at, " and ".join(reasons))
 
 
 def fits(when: RuleWhen, issue: RuleIssue) -> bool:

@@ -60,7 +60,7 @@ class RuleMail:
             return "no closed mail: the issue is not closed"
         people = [person for name in then.mail_to if (person := self._person(name, issue)) is not None]
         entry = self._mailed_entry(issue, row) if then.mail == "closed" else None
-        key = f"j{entry}" if entry is not None else f"{row.rule} after {row.anchor}"
+        key = f"j{entry}" if entry is not None else f"{row.rule} after {row.trigger_event}"
         variables: Variables = {"rule": row.rule, "reason": row.reason}
         if then.mail == "closed":
             variables = {"note": self._note(row)}
@@ -84,9 +84,9 @@ class RuleMail:
         )
 
     def _of_reminder(self, issue: IssueRow, row: RuleRun, visible: VisibleIssue) -> Mapping[str, Any]:
-        return {"rule": row.rule, "reason": row.reason, "question": self._question(issue, row.anchor, visible)}
+        return {"rule": row.rule, "reason": row.reason, "question": self._question(issue, row.trigger_event, visible)}
 
-    def _question(self, issue: IssueRow, anchor: int, visible: VisibleIssue) -> Mapping[str, Any]:
+    def _question(self, issue: IssueRow, trigger_event: int, visible: VisibleIssue) -> Mapping[str, Any]:
         """The question to the customer: the newest agents' note up to the event that the rule counts from that the
         customer received by mail and that is still public.
         """
@@ -94,7 +94,7 @@ class RuleMail:
         question_ids = {
             journal.id
             for journal in self._issues.journals([issue.id])
-            if journal.side == "agent" and journal.id <= anchor and was_mailed(journal.id)
+            if journal.side == "agent" and journal.id <= trigger_event and was_mailed(journal.id)
         }
         shown = (visible.journal(int(entry["id"])) for entry in reversed(visible.issue_data.get("journals", ())))
         entry = next(

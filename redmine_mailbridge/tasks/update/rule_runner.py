@@ -95,7 +95,7 @@ class RuleRunner:
 
     def due(self, rule: TimeRule) -> list[DueRule]:
         """Given a rule, return the issues for which it is due and has not run, according to the issue copy."""
-        now, acted = self._issues.clock(), self._rule_runs.anchors(rule.name)
+        now, acted = self._issues.clock(), self._rule_runs.trigger_events(rule.name)
         rows = {
             row.id: row
             for row in self._issues.issues(closed=rule.when.closed)
@@ -206,7 +206,7 @@ class RuleRunner:
         calendar = self._policy.calendars.of(issue.project)
         asks = self._mailed_notes.of([issue])(issue)
         match = due(rule, issue, history, self._issues.clock(), calendar, mailed=asks)
-        if match is None or (match.issue, match.trigger_event) in self._rule_runs.anchors(rule.name):
+        if match is None or (match.issue, match.trigger_event) in self._rule_runs.trigger_events(rule.name):
             return
         try:
             request = self._change.request(rule.then, issue, match)
@@ -268,7 +268,7 @@ class RuleRunner:
             lines += [line] if line else []
         self._rule_runs.finish(row, issue.mail_id, lines)
         run.done += 1
-        log.info("rules.applied", rule=row.rule, issue=row.issue, anchor=row.anchor, journal=row.journal)
+        log.info("rules.applied", rule=row.rule, issue=row.issue, trigger_event=row.trigger_event, journal=row.journal)
 
     def _resume(self, run: _Run, row: RuleRun) -> None:
         """Find out the result of an unfinished run, and continue from there."""

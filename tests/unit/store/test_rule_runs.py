@@ -1,4 +1,4 @@
-"""What rules of time have done: once for each rule, issue and anchor, and told once."""
+"""What rules of time have done: once for each rule, issue and trigger event, and told once."""
 
 from dataclasses import replace
 
@@ -37,13 +37,13 @@ def lines(store: Store, mail_id: int) -> list[str]:
     return [step.line for step in MessageQueries(store.database).steps(mail_id)]
 
 
-def test_an_anchor_is_acted_on_once(applications: RuleRuns) -> None:
-    """Who comes second gets nothing; another anchor, issue or rule is another application."""
+def test_a_trigger_event_is_acted_on_once(applications: RuleRuns) -> None:
+    """Who comes second gets nothing; another trigger event, issue or rule is another application."""
     assert applications.intend(FOUND, "{}", 5) is not None
     assert applications.intend(FOUND, "{}", 5) is None
     for other in (replace(FOUND, trigger_event=4), replace(FOUND, issue=8), replace(FOUND, rule="close")):
         assert applications.intend(other, "{}", 5) is not None
-    assert {(7, 3), (7, 4), (8, 3)} == applications.anchors("remind")
+    assert {(7, 3), (7, 4), (8, 3)} == applications.trigger_events("remind")
 
 
 def test_from_the_intent_to_the_end(store: Store, applications: RuleRuns, mail_id: int) -> None:
@@ -60,7 +60,7 @@ def test_from_the_intent_to_the_end(store: Store, applications: RuleRuns, mail_i
     assert {"remind": Tally(1, 0, 1000.0)} == applications.tallies()
     with store.database.read() as db:
         done = db.execute(sa.select(applied)).one()
-    found = RuleMatch(done.rule, done.issue, done.anchor, done.due_at, done.reason)
+    found = RuleMatch(done.rule, done.issue, done.trigger_event, done.due_at, done.reason)
     assert ("applied; queued: reminder", FOUND) == (done.outcome, found)
 
 
@@ -81,7 +81,7 @@ def test_what_was_not_written_is_due_again(applications: RuleRuns) -> None:
     row = applications.intend(FOUND, "{}", 5)
     assert row is not None
     applications.withdraw(row)
-    assert set() == applications.anchors("remind")
+    assert set() == applications.trigger_events("remind")
     assert applications.intend(FOUND, "{}", 5) is not None
 
 
@@ -95,7 +95,7 @@ def test_a_refusal_is_for_good_until_an_admin_says_so(store: Store, applications
     assert ["could not be applied", "refused"] == lines(store, mail_id)
     assert {"remind": Tally(0, 2, 1000.0)} == applications.tallies()
     assert 2 == applications.forget_failed("remind")
-    assert set() == applications.anchors("remind")
+    assert set() == applications.trigger_events("remind")
 
 
 @pytest.mark.fault("S3")
@@ -123,8 +123,8 @@ def test_runs_apart(store: Store, applications: RuleRuns, mail_id: int) -> None:
     row = applications.intend(FOUND, "{}", 5)
     assert row is not None
     applications.finish(applications.wrote(row, 9, mail_id, ["applied"]), mail_id, [])
-    by_event = {(one.rule, one.issue, one.anchor): one for one in kept if one is not None}
-    assert by_event == {(one.rule, one.issue, one.anchor): one for one in applications.open()}
+    by_event = {(one.rule, one.issue, one.trigger_event): one for one in kept if one is not None}
+    assert by_event == {(one.rule, one.issue, one.trigger_event): one for one in applications.open()}
 
 
 def test_rewritten(applications: RuleRuns, mail_id: int) -> None:

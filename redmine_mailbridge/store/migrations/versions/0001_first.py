@@ -187,7 +187,7 @@ def _redmine() -> None:
         Index("ix_journal_issue", "issue", "id"),
     )
     op.create_table(
-        "applied", *_key(Text, "rule"), *_key(Integer, "issue", "anchor"), *_required(Text, "state"),
+        "applied", *_key(Text, "rule"), *_key(Integer, "issue", "trigger_event"), *_required(Text, "state"),
         *_required(Double, "due_at"), *_required(Text, "reason"), *_optional(Text, "request"),
         *_required(Integer, "after_journal"), *_required(Double, "sent_at", "changed_at"),
         *_optional(Integer, "journal"), *_optional(Text, "outcome"),

@@ -2,8 +2,8 @@
 
 An issue is made on Monday, 16 November 2026, at 09:00 in Berlin, status New, priority Normal, tracker Support, project
 support, mailbox desk, nobody's. Its history is told in words, each entry with the hours since then; a rule by its
-conditions; `at` is the hour at which it is looked at. The outcome is the number of the entry that is the anchor (0: the
-issue's making), or None when the rule is not due. A rule acts once for each anchor.
+conditions; `at` is the hour at which it is looked at. The outcome is the number of the entry that is the trigger event
+(0: the issue's making), or None when the rule is not due. A rule acts once for each trigger event.
 """
 
 from dataclasses import dataclass
@@ -99,11 +99,11 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("the customer has answered since", AFTER_3, "1 agent, 2 customer", 100, {}, None),
     ("an agent asked again: 3 days from the customer's word", AFTER_3, "1 agent, 2 customer, 3 agent", 74, {}, 3),
     ("not yet", AFTER_3, "1 agent, 2 customer, 3 agent", 73, {}, None),
-    ("an agent's second question is another anchor", AFTER_3, "1 agent, 50 agent", 80, {}, 2),
+    ("an agent's second question is another trigger event", AFTER_3, "1 agent, 50 agent", 80, {}, 2),
     ("the bridge's own reminder is none", AFTER_3, "1 agent, 72 bridge", 200, {}, 1),
     ("nor is the bridge's change of status", AFTER_3, "1 agent, 72 bridge status Waiting", 200, {}, 1),
     ("an agent's private note is not for the customer", AFTER_3, "1 agent privately", 100, {}, None),
-    ("and makes no new anchor", AFTER_3, "1 agent, 50 agent privately", 100, {}, 1),
+    ("and makes no new trigger event", AFTER_3, "1 agent, 50 agent privately", 100, {}, 1),
     ("nor does an agent's change without a note", AFTER_3, "1 agent, 50 agent status Waiting", 100, {}, 1),
     ("an agent's answer by mail counts", AFTER_3, "1 agent by mail", 100, {}, 1),
     ("a customer's mail with only a file counts", AFTER_3, "1 agent, 2 customer only by mail", 100, {}, None),
@@ -118,7 +118,7 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("a private note does not put it off", AFTER_14, "1 agent, 300 agent privately", 337, {}, 1),
     ("the customer has answered", AFTER_14, "1 agent, 330 customer", 337, {}, None),
     ("and still has when 14 more days are over", AFTER_14, "1 agent, 330 customer", 900, {}, None),
-    ("until an agent writes again: a new anchor", AFTER_14, "1 agent, 330 customer, 331 agent", 667, {}, 3),
+    ("until an agent writes again: a new trigger event", AFTER_14, "1 agent, 330 customer, 331 agent", 667, {}, 3),
     ("no agent ever wrote", AFTER_14, "1 customer", 900, {}, None),
     ("closed, and reopened by the customer", AFTER_14, "1 agent, 337 bridge status X, 400 customer", 900, {}, None),
     # --- no first answer in 4 business hours
@@ -129,7 +129,7 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("an agent's private note is no answer", FIRST, "3 agent privately", 5, {}, 0),
     ("an agent's change of status is no answer", FIRST, "3 agent status Open", 5, {}, 0),
     ("the bridge's note is no answer", FIRST, "3 bridge", 5, {}, 0),
-    ("the customer's second mail is none, and no new anchor", FIRST, "3 customer by mail", 5, {}, 0),
+    ("the customer's second mail is none, and no new trigger event", FIRST, "3 customer by mail", 5, {}, 0),
     ("made on Monday at 16:00: Tuesday, 12:00", FIRST, "", 7 + 20, {"created_on": MADE + 7 * HOUR}, 0),
     ("made on Monday at 16:00: not by Tuesday, 11:59", FIRST, "", 7 + 19.9, {"created_on": MADE + 7 * HOUR}, None),
     ("made on Friday at 16:00: Monday, 12:00", FIRST, "", 103 + 68, {"created_on": MADE + 103 * HOUR}, 0),
@@ -145,7 +145,7 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("a moment before", {"customer_silent": "3d"}, "", 71.9, {}, None),
     ("an agent's word does not matter", {"customer_silent": "3d"}, "71 agent", 72, {}, 0),
     ("a new mail begins anew", {"customer_silent": "3d"}, "71 customer by mail", 72, {}, None),
-    ("and is the anchor", {"customer_silent": "3d"}, "71 customer by mail", 143, {}, 1),
+    ("and is the trigger event", {"customer_silent": "3d"}, "71 customer by mail", 143, {}, 1),
     ("the last of them", {"customer_silent": "3d"}, "1 customer, 2 customer, 3 agent", 74, {}, 2),
     ("in business hours", {"customer_silent": "8 business hours"}, "", 8, {}, 0),
     ("which the night has not", {"customer_silent": "9 business hours"}, "", 20, {}, None),
@@ -154,7 +154,7 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("no agent has ever written", {"agent_silent": "1d"}, "", 100, {}, None),
     ("an agent wrote a day ago", {"agent_silent": "1d"}, "1 agent", 25, {}, 1),
     ("a moment before", {"agent_silent": "1d"}, "1 agent", 24.9, {}, None),
-    ("the customer asked again: another anchor", {"agent_silent": "1d"}, "1 agent, 2 customer", 25, {}, 2),
+    ("the customer asked again: another trigger event", {"agent_silent": "1d"}, "1 agent, 2 customer", 25, {}, 2),
     ("a private note does not count", {"agent_silent": "1d"}, "1 agent, 20 agent privately", 25, {}, 1),
     ("nor does one by the bridge", {"agent_silent": "1d"}, "1 agent, 20 bridge", 25, {}, 1),
     ("waiting for an agent who once wrote", LEFT_ALONE, "1 agent, 2 customer", 25, {}, 2),
@@ -171,10 +171,11 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("since it was made", {"in_status": "2d"}, "", 48, {}, 0),
     ("a moment before", {"in_status": "2d"}, "", 47.9, {}, None),
     ("an agent changed it", {"in_status": "2d"}, "10 agent status Open", 48, {}, None),
-    ("two days later: that is the anchor", {"in_status": "2d"}, "10 agent status Open", 58, {}, 1),
+    ("two days later: that is the trigger event", {"in_status": "2d"}, "10 agent status Open", 58, {}, 1),
     ("a note does not change the status", {"in_status": "2d"}, "10 agent", 48, {}, 1),
     ("the bridge changed it: the span begins anew", {"in_status": "2d"}, "10 bridge status Open", 48, {}, None),
-    ("but it is no new anchor: two rules cannot play ball", {"in_status": "2d"}, "10 bridge status Open", 58, {}, 0),
+    ("but it is no new trigger event: two rules cannot play ball", {"in_status": "2d"}, "10 bridge status Open", 58, {},
+     0),
     ("the customer's mail reopened it", {"in_status": "2d"}, "10 customer status Open note", 58, {}, 1),
     # --- how old it is
     ("an hour old", OLD, "", 1, {}, 0),
@@ -183,7 +184,7 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("in business hours", {"created": "16 business hours"}, "", 32, {}, 0),
     ("not in the night before", {"created": "16 business hours"}, "", 31.9, {}, None),
     ("from the future (clocks differ)", OLD, "", -5, {}, None),
-    # --- two spans: both must have passed, and the newest event is the anchor
+    # --- two spans: both must have passed, and the newest event is the trigger event
     ("both have", {"created": "2h", "customer_silent": "1h"}, "1 customer", 2, {}, 1),
     ("one has not", {"created": "2h", "customer_silent": "1h"}, "1.5 customer", 2, {}, None),
     ("both, one by the clock and one in business hours", TWO, "30 agent", 54, {}, 1),
@@ -196,7 +197,7 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("answered and asked: it waits for an agent", FOR_AGENT, "0.5 agent, 0.6 customer", 1, {}, 2),
     ("a private answer leaves it waiting", FOR_AGENT, "0.5 agent privately", 1, {}, 0),
     ("the bridge's note changes nobody's turn", FOR_CUSTOMER, "0.5 agent, 0.6 bridge", 1, {}, 1),
-    ("a second question of the customer is a new anchor", FOR_AGENT, "0.5 customer, 0.7 customer", 1, {}, 2),
+    ("a second question of the customer is a new trigger event", FOR_AGENT, "0.5 customer, 0.7 customer", 1, {}, 2),
     # --- which issues
     ("status New", {**OLD, "statuses": ["New"]}, "", 1, {}, 0),
     ("in any case", {**OLD, "statuses": ["nEW"]}, "", 1, {}, 0),
@@ -223,16 +224,18 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
 
 
 @pytest.mark.parametrize(
-    ("when", "told", "hour", "changed", "anchor"),
+    ("when", "told", "hour", "changed", "trigger_event"),
     [case[1:] for case in CASES],
     ids=[f"{n}: {case[0]}" for n, case in enumerate(CASES)],
 )
-def test_policy(when: dict[str, Any], told: str, hour: float, changed: dict[str, Any], anchor: int | None) -> None:
-    """A rule is due for an issue exactly when the table says so, and for that anchor."""
+def test_policy(
+    when: dict[str, Any], told: str, hour: float, changed: dict[str, Any], trigger_event: int | None
+) -> None:
+    """A rule is due for an issue exactly when the table says so, and for that trigger event."""
     one = issue(**changed)
     found = due(rule(when), one, history(told), MADE + hour * HOUR, OFFICE_HOURS)
 
-    assert anchor == (None if found is None else found.trigger_event)
+    assert trigger_event == (None if found is None else found.trigger_event)
 
 
 def test_the_table_is_read_as_it_is_written() -> None:
@@ -282,7 +285,8 @@ def test_due_from_one_instant_on(when: dict[str, Any], turn: dict[str, Any], tol
 def test_what_the_bridge_does_makes_no_rule_new(
     when: dict[str, Any], turn: dict[str, Any], told: str, hour: int, kept: Calendar
 ) -> None:
-    """However often the bridge writes, notes and changes of status alike, the anchor stays: no rule feeds itself."""
+    """However often the bridge writes, notes and changes of status alike, the trigger event stays: no rule feeds
+    itself."""
     one, past = issue(), history(told)
     more = [*past, Entry(99, MADE + (400 + hour) * HOUR, "bridge", True, False, "Open", None)]
     before = due(rule(when | turn), one, past, MADE + 10_000 * HOUR, kept)
@@ -294,7 +298,7 @@ def test_what_the_bridge_does_makes_no_rule_new(
 
 @given(st.sampled_from(["customer_silent", "silent"]), spans, entries, calendars)
 def test_a_customers_new_mail_makes_a_rule_new(name: str, span: str, told: str, kept: Calendar) -> None:
-    """A mail of the customer puts a rule about silence off, and is an anchor that it has not acted on."""
+    """A mail of the customer puts a rule about silence off, and is a trigger event that it has not acted on."""
     one, past = issue(), history(told)
     mailed = MADE + 401 * HOUR
     more = [*past, Entry(99, mailed, "customer", True, False, None, 5)]
