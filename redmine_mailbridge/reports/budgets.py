@@ -8,7 +8,7 @@ from typing import Literal
 
 from redmine_mailbridge.reports.issue_timeline import IssueTimeline
 from redmine_mailbridge.reports.report import hours_of
-from redmine_mailbridge.store.time_entries import TICKS, TimeEntry
+from redmine_mailbridge.store.time_entries import UNITS_PER_HOUR, TimeEntry
 from redmine_mailbridge.util.dataclass import dataclass
 
 CarryOver = Literal["none", "unused", "all"]
@@ -16,15 +16,15 @@ CarryOver = Literal["none", "unused", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So many ticks a month. `project` (identifier) or `customer` (domain, lower case), or both.
+    """So many units of 12 seconds a month. `project` (identifier) or `customer` (domain, lower case), or both.
 
     A period begins on `reset_day` (1 to 28) of each month. `carry_over`: what is left counts for the next period
-    ("unused"), what was spent too much does so too ("all"), at most `most_carried` ticks of it. Counting begins with
+    ("unused"), what was spent too much does so too ("all"), at most `most_carried` units of it. Counting begins with
     the period of `start`; None: with the present one.
     """
 
     name: str
-    ticks: int
+    units_of_12s: int
     project: str | None = None
     customer: str | None = None
     carry_over: CarryOver = "none"
@@ -36,7 +36,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """A budget in one period, in ticks."""
+    """A budget in one period, in units of 12 seconds."""
 
     budget: Budget
     first: dt.date
@@ -47,7 +47,7 @@ class Balance:
     @property
     def allowed(self) -> int:
         """What may be spent: the month's own hours, and what was carried over."""
-        return self.budget.ticks + self.carried
+        return self.budget.units_of_12s + self.carried
 
     @property
     def remaining(self) -> int:
@@ -107,9 +107,9 @@ class DueWarning:
     also: tuple[int, ...]
 
 
-def ticks_of_hours(hours: Decimal) -> int:
-    """Given hours as an admin writes them, return ticks."""
-    return int((hours * TICKS).to_integral_value())
+def units_of_hours(hours: Decimal) -> int:
+    """Given hours as an admin writes them, return units of 12 seconds."""
+    return int((hours * UNITS_PER_HOUR).to_integral_value())
 
 
 def spent_by_day(
@@ -124,7 +124,7 @@ def spent_by_day(
         if (budget.project is None or life.issue.project == budget.project) and (
             budget.customer is None or life.issue.domain == budget.customer
         ):
-            days[entry.spent_on] = days.get(entry.spent_on, 0) + entry.ticks
+            days[entry.spent_on] = days.get(entry.spent_on, 0) + entry.units_of_12s
     return days
 
 
@@ -133,7 +133,7 @@ def balance_of(budget: Budget, days: Mapping[dt.date, int], today: dt.date) -> B
     carried, balance = 0, None
     for first in _periods(budget, today):
         last = _next(first, budget.reset_day) - dt.timedelta(days=1)
-        spent = sum(ticks for day, ticks in days.items() if first <= day <= last)
+        spent = sum(units for day, units in days.items() if first <= day <= last)
         balance = Balance(budget, first, last, carried, spent)
         carried = _carried(balance)
     if balance is None:  # it begins in the future

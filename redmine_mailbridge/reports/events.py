@@ -43,7 +43,7 @@ class Event:
     """One thing that happened to an issue.
 
     `agent` is who did it, NO_ONE where it is unknown, and `agent_id` the number of Redmine's user or group, which
-    alone distinguishes two of one name. `ticks` are hours; `elapsed` and `business` are the seconds
+    alone distinguishes two of one name. `units_of_12s` is hours; `elapsed` and `business` are the seconds
     from the issue's beginning to its first answer or resolution.
     """
 
@@ -53,7 +53,7 @@ class Event:
     agent: str = NO_ONE
     agent_id: int | None = None
     activity: str = ""
-    ticks: int = 0
+    units_of_12s: int = 0
     elapsed: float = 0.0
     business: float = 0.0
 
@@ -83,7 +83,7 @@ def events_of(facts: ReportFacts) -> Iterator[Event]:
         worked = facts.lives.get(entry.issue or 0)
         if worked is not None:
             who = (entry.user or NO_ONE, entry.user_id or None)
-            yield Event(Kind.HOURS, worked.issue, entry.spent_on, *who, entry.activity, ticks=entry.ticks)
+            yield Event(Kind.HOURS, worked.issue, entry.spent_on, *who, entry.activity, units_of_12s=entry.units_of_12s)
     for kind, mails in ((Kind.MAIL_IN, facts.mails_in), (Kind.MAIL_OUT, facts.mails_out)):
         for mail in mails:
             about = facts.lives.get(mail.issue)

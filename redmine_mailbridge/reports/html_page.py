@@ -76,7 +76,7 @@ def charts(report: Report, months: Report, say: Callable[..., str] = _english) -
         open_still = svg.ChartSeries(say("open"), "s1", [float(row.backlog or 0) for row in shown])
         title = say("Open issues at the end of each month")
         drawn.append(_chart(title, svg.columns(title, labels, [open_still], point=point)))
-    largest = [row for row in report.rows if row.ticks][:MOST_BARS]
+    largest = [row for row in report.rows if row.units_of_12s][:MOST_BARS]
     if largest and report.by != "month":
         by = say(report.by)
         whole = len(report.rows) <= MOST_BARS

@@ -87,9 +87,9 @@ def lives_of(
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the store counts for each issue: hours in ticks, mails that came in, mails that went out."""
+    """What the store counts for each issue: hours in units of 12 seconds, mails that came in, mails that went out."""
 
-    ticks: Mapping[int, int] = field(default_factory=dict)
+    units_of_12s: Mapping[int, int] = field(default_factory=dict)
     mails_in: Mapping[int, int] = field(default_factory=dict)
     mails_out: Mapping[int, int] = field(default_factory=dict)
 
@@ -107,7 +107,7 @@ def figure_of(life: IssueTimeline, counts: Counts, working: WorkingTime) -> Issu
     answer, resolution = spans(life.first_answer), spans(life.resolved)
     return IssueFigures(
         issue=issue.id,
-        ticks=counts.ticks.get(issue.id, 0),
+        units_of_12s=counts.units_of_12s.get(issue.id, 0),
         first_answer=answer[0],
         first_answer_business=answer[1],
         resolution=resolution[0],

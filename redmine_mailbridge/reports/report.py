@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from redmine_mailbridge.reports.events import Event, Kind, ReportFacts, events_of, opening
 from redmine_mailbridge.reports.issue_timeline import NO_ONE
-from redmine_mailbridge.store.time_entries import TICKS
+from redmine_mailbridge.store.time_entries import UNITS_PER_HOUR
 from redmine_mailbridge.util.dataclass import dataclass
 
 By = Literal["issue", "project", "mailbox", "customer", "requester", "agent", "activity", "month"]
@@ -46,7 +46,7 @@ class ReportRow:
 
     key: str
     label: str
-    ticks: int
+    units_of_12s: int
     opened: int | None
     answered: Durations | None
     resolved: Durations | None
@@ -59,7 +59,7 @@ class ReportRow:
     @property
     def hours(self) -> Decimal:
         """Hours, to the hundredth."""
-        return hours_of(self.ticks)
+        return hours_of(self.units_of_12s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +73,20 @@ class Report:
     total: ReportRow
 
 
-def hours_of(ticks: int) -> Decimal:
-    """Given ticks, return hours rounded to the hundredth, halves up."""
-    return (Decimal(ticks) / TICKS).quantize(Decimal("0.01"), ROUND_HALF_UP)
+def hours_of(units: int) -> Decimal:
+    """Given units of 12 seconds, return hours rounded to the hundredth, halves up."""
+    return (Decimal(units) / UNITS_PER_HOUR).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
 @dataclass(slots=True)
 class _Sum:
-    ticks: int = 0
+    units_of_12s: int = 0
     counts: dict[Kind, int] = field(default_factory=dict)
     elapsed: dict[Kind, list[float]] = field(default_factory=dict)
     business: dict[Kind, list[float]] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
-        self.ticks += event.ticks
+        self.units_of_12s += event.units_of_12s
         self.counts[event.kind] = self.counts.get(event.kind, 0) + 1
         if event.kind in (Kind.ANSWERED, Kind.RESOLVED):
             self.elapsed.setdefault(event.kind, []).append(event.elapsed)
@@ -162,7 +162,7 @@ def report_of(facts: ReportFacts, by: By, period: Period, now: float) -> Report:
     rows = [_row(by, key, labels[key], totals, backlog.get(key, ("", 0))[1]) for key, totals in sums.items()]
     if by in _TELL_IGNORED:
         rows = [replace(row, ignored=ignored.get(row.key, 0)) for row in rows]
-    rows.sort(key=(lambda row: row.key) if by == "month" else (lambda row: (-row.ticks, row.label.lower())))
+    rows.sort(key=(lambda row: row.key) if by == "month" else (lambda row: (-row.units_of_12s, row.label.lower())))
     still_open = sum(life.open_at(end) for life in facts.lives.values())
     whole = replace(_row("all", "", "Total", total, still_open), ignored=sum(ignored.values()))
     return Report(by, period, now, tuple(rows), whole)
@@ -189,7 +189,7 @@ def _row(by: str, key: str, label: str, totals: _Sum, backlog: int) -> ReportRow
     return ReportRow(
         key=key,
         label=label,
-        ticks=totals.ticks,
+        units_of_12s=totals.units_of_12s,
         opened=count(Kind.OPENED),
         answered=totals.spans(Kind.ANSWERED) if Kind.ANSWERED in only else None,
         resolved=totals.spans(Kind.RESOLVED) if Kind.RESOLVED in only else None,

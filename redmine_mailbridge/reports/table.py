@@ -89,7 +89,7 @@ def balance_values(balance: Balance) -> dict[str, Any]:
         "scope": balance.scope,
         "from": balance.first.isoformat(),
         "to": balance.last.isoformat(),
-        "hours": f"{hours_of(balance.budget.ticks):.2f}",
+        "hours": f"{hours_of(balance.budget.units_of_12s):.2f}",
         "carried": f"{hours_of(balance.carried):.2f}",
         "allowed": f"{hours_of(balance.allowed):.2f}",
         "spent": f"{hours_of(balance.spent):.2f}",

@@ -22,7 +22,7 @@ class IssueFigures:
     """The values computed for one issue. Spans in seconds, None if it has not happened (yet)."""
 
     issue: int
-    ticks: int
+    units_of_12s: int
     first_answer: float | None
     first_answer_business: float | None
     resolution: float | None

@@ -1,7 +1,7 @@
 """Time entries as last read from Redmine.
 
-Hours are integer ticks of 12 seconds, 300 per hour: minutes and hundredths of an hour, the two units that
-Redmine's users enter, are both integer numbers of ticks, so that no sum is ever rounded.
+Hours are integer units of 12 seconds, 300 per hour: minutes and hundredths of an hour, the two units that
+Redmine's users enter, are both integer numbers of units, so that no sum is ever rounded.
 """
 
 import datetime as dt
@@ -20,7 +20,7 @@ from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import time_entry
 from redmine_mailbridge.util.dataclass import dataclass
 
-TICKS = 300
+UNITS_PER_HOUR = 300
 """Per hour."""
 
 
@@ -34,7 +34,7 @@ class TimeEntry:
     user_id: int
     user: str
     activity: str
-    ticks: int
+    units_of_12s: int
     spent_on: dt.date
     created_on: float
     updated_on: float

@@ -6,7 +6,7 @@ from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
-from redmine_mailbridge.reports.budgets import Budget, ticks_of_hours
+from redmine_mailbridge.reports.budgets import Budget, units_of_hours
 from redmine_mailbridge.reports.report_data import ReportData
 from redmine_mailbridge.settings.aggregate import BudgetSettings
 from redmine_mailbridge.settings.calendars import calendars
@@ -39,7 +39,7 @@ def budget(table: BudgetSettings) -> Budget:
     """A budget as it is computed with."""
     return Budget(
         name=table.name,
-        ticks=ticks_of_hours(table.exact_hours),
+        units_of_12s=units_of_hours(table.exact_hours),
         project=table.project,
         customer=table.customer.lower() if table.customer is not None else None,
         carry_over=table.carry_over,

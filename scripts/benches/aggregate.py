@@ -66,7 +66,7 @@ def compare(made: application.Application, file: Path, numbers: list[int]) -> bo
     held, equal = aggregate.kept(made.settings, made.store), True
     for by in ("issue", "project", "agent", "activity", "month"):
         report = overview(held, by, Period()).report  # type: ignore[arg-type]  # one of the literals
-        ours = {row.key: row.ticks // 5 for row in report.rows if row.ticks}
+        ours = {row.key: row.units_of_12s // 5 for row in report.rows if row.units_of_12s}
         theirs = hours.minutes(file, by, numbers)
         differ = sum(ours.get(key) != theirs.get(key) for key in ours.keys() | theirs.keys())
         equal = equal and not differ
@@ -112,7 +112,7 @@ def changes(made: application.Application, admin: Api, file: Path, numbers: list
 
 def _ours(made: application.Application) -> dict[str, int]:
     report = overview(aggregate.kept(made.settings, made.store), "issue", Period()).report
-    return {row.key: row.ticks // 5 for row in report.rows if row.ticks}
+    return {row.key: row.units_of_12s // 5 for row in report.rows if row.units_of_12s}
 
 
 def measure(count: int, state: dict[str, Any], folder: Path) -> bool:

@@ -34,7 +34,9 @@ def test_the_aggregate_is_whole_although_a_run_died(world: World) -> None:
                 task.once(threading.Event())
             assert task.once(threading.Event()).error is None
             held = aggregate.kept(application.settings, application.store)
-            assert dict.fromkeys(issues, 450 * number) == {row.issue: row.ticks for row in held.results.all().values()}
+            assert dict.fromkeys(issues, 450 * number) == {
+                row.issue: row.units_of_12s for row in held.results.all().values()
+            }
             for issue in issues:
                 fields = {one["name"]: one["value"] for one in world.redmine.admin.issue(issue)["custom_fields"]}
                 assert f"{1.5 * number:.2f}" == fields["Requester"]

@@ -47,7 +47,9 @@ class Desk:
     def minutes(self, by: By) -> dict[str, int]:
         with self.bridge.application() as made:
             report = overview(aggregate.kept(made.settings, made.store), by, Period()).report
-        return {row.label if by == "agent" else row.key: row.ticks // 5 for row in report.rows if row.ticks}
+        return {
+            row.label if by == "agent" else row.key: row.units_of_12s // 5 for row in report.rows if row.units_of_12s
+        }
 
     def copied(self) -> list[object]:
         """What is held of the issues and their histories, but for when it was looked at."""

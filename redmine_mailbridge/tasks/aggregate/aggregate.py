@@ -112,12 +112,12 @@ class Aggregator:
     def _compute(
         self, lives: Mapping[int, IssueTimeline], entries: Sequence[TimeEntry]
     ) -> tuple[Sequence[IssueFigures], int]:
-        ticks: Counter[int] = Counter()
+        units: Counter[int] = Counter()
         for entry in entries:
-            ticks[entry.issue or 0] += entry.ticks
+            units[entry.issue or 0] += entry.units_of_12s
         results = self._kept.results
         came, went = Counter(n for n, _ in results.mails_in()), Counter(n for n, _ in results.mails_out())
-        figures = figures_of(lives, Counts(ticks, came, went), self._kept.working)
+        figures = figures_of(lives, Counts(units, came, went), self._kept.working)
         stored = results.all()
         new = [figure for figure in figures if stored.get(figure.issue) != figure]
         gone = stored.keys() - lives.keys()
@@ -156,17 +156,17 @@ class Aggregator:
     def _of_projects(
         self, lives: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
     ) -> Iterator[DesiredValues]:
-        ticks: Counter[int] = Counter()
+        units: Counter[int] = Counter()
         backlog: Counter[int] = Counter()
         # includes projects whose last issue no longer exists
         names = {row.project_id: row.project for row in self._kept.issues.issues(gone=None) if row.project_id}
         for figure in figures:
             issue = lives[figure.issue].issue
-            ticks[issue.project_id] += figure.ticks
+            units[issue.project_id] += figure.units_of_12s
             backlog[issue.project_id] += not issue.closed
         by_project = {balance.budget.project: balance for balance in balances if balance.budget.customer is None}
         for number, identifier in sorted(names.items()):
-            values = {"hours": str(hours_of(ticks[number])), "backlog": str(backlog[number])}
+            values = {"hours": str(hours_of(units[number])), "backlog": str(backlog[number])}
             balance = by_project.get(identifier)
             if balance is not None:
                 values["budget_hours"] = str(hours_of(balance.allowed))
@@ -181,7 +181,7 @@ class Aggregator:
 def _value(figure: IssueFigures, quantity: str) -> str:
     """Format a figure for a custom field: hours with two decimals, a count, or "" when there is none."""
     if quantity == "hours":
-        return str(hours_of(figure.ticks))
+        return str(hours_of(figure.units_of_12s))
     value = getattr(figure, quantity)
     if value is None:
         return ""

@@ -22,7 +22,7 @@ import structlog
 
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.redmine.client import PAGE, Client
-from redmine_mailbridge.store.time_entries import TICKS, ReadPosition, TimeEntries, TimeEntry
+from redmine_mailbridge.store.time_entries import UNITS_PER_HOUR, ReadPosition, TimeEntries, TimeEntry
 from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
@@ -57,8 +57,8 @@ class TimeEntryPage:
     end: bool
 
 
-def ticks_of(hours: object) -> int:
-    """Given an entry's hours from the API, with two decimals, return them in ticks (300 to the hour).
+def units_of(hours: object) -> int:
+    """Given an entry's hours from the API, with two decimals, return them in units of 12 seconds.
 
     Redmine stores a fraction and returns it with two decimals; since 6.0 it rounds to whole minutes first: "1:20" is
     returned as 1.33. A value that a whole number of minutes rounds to is read as those minutes, any other as
@@ -67,8 +67,8 @@ def ticks_of(hours: object) -> int:
     hundredths = int((Decimal(str(hours)) * 100).to_integral_value())
     minutes = int((Decimal(str(hours)) * 60).to_integral_value())
     if (10 * minutes + 3) // 6 == hundredths:
-        return minutes * (TICKS // 60)
-    return hundredths * (TICKS // 100)
+        return minutes * (UNITS_PER_HOUR // 60)
+    return hundredths * (UNITS_PER_HOUR // 100)
 
 
 def entry_of(entry_data: Mapping[str, Any]) -> TimeEntry:
@@ -81,7 +81,7 @@ def entry_of(entry_data: Mapping[str, Any]) -> TimeEntry:
         user_id=int(user.get("id", 0)),
         user=str(user.get("name", "")),
         activity=str(activity.get("name", "")),
-        ticks=ticks_of(entry_data["hours"]),
+        units_of_12s=units_of(entry_data["hours"]),
         spent_on=_day(str(entry_data["spent_on"])),
         created_on=dt.datetime.fromisoformat(str(entry_data["created_on"])).timestamp(),
         updated_on=dt.datetime.fromisoformat(str(entry_data["updated_on"])).timestamp(),

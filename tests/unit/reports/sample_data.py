@@ -36,10 +36,10 @@ def journal(number: int, when: str, *, issue: int = 1, side: Any = "agent", **mo
     return JournalRow(id=number, issue=issue, at=at(when), side=side, **(values | more))
 
 
-def entry(number: int, ticks: int, day: str = "2026-03-03", *, issue: int | None = 1, **more: Any) -> TimeEntry:
+def entry(number: int, units: int, day: str = "2026-03-03", *, issue: int | None = 1, **more: Any) -> TimeEntry:
     values: dict[str, Any] = {"project_id": 1, "user_id": 5, "user": "Anna", "activity": "Support"}
     spent = dt.date.fromisoformat(day)
-    return TimeEntry(id=number, issue=issue, ticks=ticks, spent_on=spent, created_on=0.0, updated_on=0.0,
+    return TimeEntry(id=number, issue=issue, units_of_12s=units, spent_on=spent, created_on=0.0, updated_on=0.0,
                      **(values | more))  # fmt: skip
 
 

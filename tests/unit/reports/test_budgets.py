@@ -16,7 +16,7 @@ def day(text: str) -> dt.date:
 
 
 def balance(today: str, spent: dict[str, float], **budget: object) -> Balance:
-    given = {"name": "b", "ticks": 10 * HOUR, "project": "support", "start": day("2026-01-01")} | budget
+    given = {"name": "b", "units_of_12s": 10 * HOUR, "project": "support", "start": day("2026-01-01")} | budget
     days = {day(text): int(hours * HOUR) for text, hours in spent.items()}
     return balance_of(Budget(**given), days, day(today))  # type: ignore[arg-type]
 

@@ -59,15 +59,15 @@ def test_figures_have_calendar_and_business_time() -> None:
     history = [journal(1, "2026-03-02 12:00", has_notes=True)]
     figure = figure_of(life_of(issue(), history, CLOSING), Counts({1: 450}, {1: 2}, {1: 1}), half_time)
     assert (450, 7200.0, 3600.0, None, 2, 1, 0) == (
-        figure.ticks, figure.first_answer, figure.first_answer_business, figure.resolution,
+        figure.units_of_12s, figure.first_answer, figure.first_answer_business, figure.resolution,
         figure.mails_in, figure.mails_out, figure.reopened,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("ticks", "hours"), [(0, "0"), (100, "0.33"), (200, "0.67"), (1, "0"), (375, "1.25")])
-def test_hours_are_rounded_only_when_they_are_shown(ticks: int, hours: str) -> None:
+@pytest.mark.parametrize(("units", "hours"), [(0, "0"), (100, "0.33"), (200, "0.67"), (1, "0"), (375, "1.25")])
+def test_hours_are_rounded_only_when_they_are_shown(units: int, hours: str) -> None:
     """A third of an hour, three times, is an hour."""
-    assert Decimal(hours) == hours_of(ticks)
+    assert Decimal(hours) == hours_of(units)
     assert Decimal(1) == hours_of(100 + 100 + 100)
 
 
@@ -90,7 +90,7 @@ def made(by: str, period: Period = EVER) -> Report:
 def test_every_report_adds_up_to_the_same_total(by: str) -> None:
     """Whatever a report is by, its hours add up to all hours on issues that came by mail, and to no others."""
     report = made(by)
-    assert (900, 900) == (sum(row.ticks for row in report.rows), report.total.ticks)
+    assert (900, 900) == (sum(row.units_of_12s for row in report.rows), report.total.units_of_12s)
     assert (2, 1, 1, 2, 1) == (
         report.total.opened, report.total.answered.count, report.total.resolved.count,  # type: ignore[union-attr]
         report.total.mails_in, report.total.backlog,
@@ -100,7 +100,9 @@ def test_every_report_adds_up_to_the_same_total(by: str) -> None:
 def test_months_are_those_of_the_zone_without_gaps() -> None:
     """A month in which nothing happened stands between, each with what was open at its end."""
     report = made("month")
-    assert [("2026-03", 300, 1), ("2026-04", 600, 1)] == [(row.key, row.ticks, row.backlog) for row in report.rows]
+    assert [("2026-03", 300, 1), ("2026-04", 600, 1)] == [
+        (row.key, row.units_of_12s, row.backlog) for row in report.rows
+    ]
 
 
 @pytest.mark.fault("N9")
@@ -123,10 +125,10 @@ def test_what_was_ignored_is_counted() -> None:
 def test_a_period_counts_what_happened_within() -> None:
     """Both its days belong to it, in the report's zone; the backlog is that of its last moment."""
     march = made("project", Period(at_day("2026-03-01"), at_day("2026-03-31")))
-    assert [("support", 300)] == [(row.key, row.ticks) for row in march.rows]
+    assert [("support", 300)] == [(row.key, row.units_of_12s) for row in march.rows]
     assert (1, 1) == (march.total.opened, march.total.backlog)
     april = made("project", Period(at_day("2026-04-11")))
-    assert (1, 600) == (april.total.opened, april.total.ticks)
+    assert (1, 600) == (april.total.opened, april.total.units_of_12s)
 
 
 def at_day(text: str):
@@ -138,10 +140,10 @@ def at_day(text: str):
 def test_agents_and_activities() -> None:
     """Hours belong to who spent them, answers to who wrote them, resolutions to who closed."""
     agents = {row.label: row for row in made("agent").rows}
-    assert (800, 1, 0) == (agents["Anna"].ticks, agents["Anna"].answered.count, agents["Anna"].resolved.count)  # type: ignore[union-attr]
+    assert (800, 1, 0) == (agents["Anna"].units_of_12s, agents["Anna"].answered.count, agents["Anna"].resolved.count)  # type: ignore[union-attr]
     assert 1 == agents["Bob"].resolved.count  # type: ignore[union-attr]
     activities = {row.key: row for row in made("activity").rows}
-    assert (100, None) == (activities["Design"].ticks, activities["Design"].opened)
+    assert (100, None) == (activities["Design"].units_of_12s, activities["Design"].opened)
 
 
 @pytest.mark.fault("O23")
@@ -156,7 +158,7 @@ def test_two_agents_of_one_name_are_two() -> None:
     ]
     held = facts(issues, journals, [entry(1, 100), entry(2, 700, user_id=6, issue=2), entry(3, 50)])
     rows = {row.key: row for row in report_of(held, "agent", EVER, NOW).rows}
-    assert {"5": 150, "6": 700} == {key: row.ticks for key, row in rows.items()}
+    assert {"5": 150, "6": 700} == {key: row.units_of_12s for key, row in rows.items()}
     assert [1, 1] == [row.answered.count for row in rows.values() if row.answered]
     assert [1, 1] == [row.backlog for row in rows.values()]
     assert {"Anna [5]", "Anna [6]"} == {row.label for row in rows.values()}
@@ -172,10 +174,10 @@ def test_hours_of_any_year() -> None:
     held = facts([issue(1), issue(2, "2026-05-10 10:00")], [], entries)
     for by in BYS:
         report = report_of(held, by, EVER, NOW)
-        assert (900, 2) == (report.total.ticks, report.total.backlog)
+        assert (900, 2) == (report.total.units_of_12s, report.total.backlog)
     months = [row.key for row in report_of(held, "month", EVER, NOW).rows]
     assert ["0001-01", "0206-02", "2026-03", "2026-04", "2026-05", "9999-12"] == months
-    assert 300 == report_of(held, "month", Period(at_day("9999-12-01"), at_day("9999-12-31")), NOW).total.ticks
+    assert 300 == report_of(held, "month", Period(at_day("9999-12-01"), at_day("9999-12-31")), NOW).total.units_of_12s
 
 
 @pytest.mark.fault("O24")

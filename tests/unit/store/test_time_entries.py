@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.time_entries import TICKS, ReadPosition, TimeEntries, TimeEntry
+from redmine_mailbridge.store.time_entries import UNITS_PER_HOUR, ReadPosition, TimeEntries, TimeEntry
 
 
 @pytest.fixture
@@ -14,9 +14,9 @@ def hours(store: Store) -> TimeEntries:
     return TimeEntries(store.database)
 
 
-def _entry(number: int, *, issue: int | None = 7, project: int = 1, ticks: int = 300) -> TimeEntry:
+def _entry(number: int, *, issue: int | None = 7, project: int = 1, units: int = 300) -> TimeEntry:
     day = dt.date(2026, 5, 20)
-    return TimeEntry(number, issue, project, 5, "Anna Agent", "Support", ticks, day, 1000.0, 2000.0)
+    return TimeEntry(number, issue, project, 5, "Anna Agent", "Support", units, day, 1000.0, 2000.0)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_entries_are_taken_over_and_those_that_are_other_than_before_counted(hou
     put = [_entry(number) for number in (3, 5, 9)]
     assert 3 == hours.change(ReadPosition(), put)
     assert 0 == hours.change(ReadPosition(), put)
-    changed = replace(put[1], ticks=150)
+    changed = replace(put[1], units_of_12s=150)
     assert 3 == hours.change(ReadPosition(), [put[0], changed, _entry(12)], remove=[9, 4000])
     assert {3: put[0], 5: changed, 12: _entry(12)} == hours.between(None, None)
     assert 3 == hours.count()
@@ -80,5 +80,5 @@ def test_nothing_read(hours: TimeEntries) -> None:
 
 
 def test_ticks() -> None:
-    """Minutes and hundredths of an hour are whole numbers of ticks."""
-    assert (0, 0) == (TICKS % 60, TICKS % 100)
+    """Minutes and hundredths of an hour are whole numbers of units."""
+    assert (0, 0) == (UNITS_PER_HOUR % 60, UNITS_PER_HOUR % 100)

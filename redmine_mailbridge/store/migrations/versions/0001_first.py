@@ -197,12 +197,12 @@ def _redmine() -> None:
     op.create_table(
         "time_entry", *_key(BigInteger, "id"), *_optional(Integer, "issue"),
         *_required(Integer, "project_id", "user_id"), *_required(Text, "user", "activity"),
-        *_required(BigInteger, "ticks"), *_required(Text, "spent_on"),
+        *_required(BigInteger, "units_of_12s"), *_required(Text, "spent_on"),
         *_required(Double, "created_on", "updated_on"),
         Index("ix_time_entry_issue", "issue"),
     )
     op.create_table(
-        "figure", *_key(Integer, "issue"), *_required(BigInteger, "ticks"),
+        "figure", *_key(Integer, "issue"), *_required(BigInteger, "units_of_12s"),
         *_optional(Double, "first_answer", "first_answer_business", "resolution", "resolution_business"),
         *_required(Integer, "mails_in", "mails_out", "reopened"), *_required(Double, "computed_at"),
     )

@@ -11,7 +11,7 @@ import pytest
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.time_entries import TimeEntries
-from redmine_mailbridge.tasks.aggregate.time_entry_sync import SEARCH, SyncedEntries, TimeEntrySync, entry_of, ticks_of
+from redmine_mailbridge.tasks.aggregate.time_entry_sync import SEARCH, SyncedEntries, TimeEntrySync, entry_of, units_of
 from tests.unit.tasks.entries_twin import Twin, twin
 
 SWEEP = 3
@@ -27,11 +27,11 @@ class World:
         return self.reader.once(projects or (1,), threading.Event(), rebuild=rebuild)
 
     def held(self) -> list[tuple[int, int | None, int]]:
-        return [(entry.id, entry.issue, entry.ticks) for entry in self.hours.entries()]
+        return [(entry.id, entry.issue, entry.units_of_12s) for entry in self.hours.entries()]
 
     def truth(self, *projects: int) -> list[tuple[int, int | None, int]]:
         rows = [entry_of(row) for _, row in sorted(self.twin.rows.items())]
-        return [(row.id, row.issue, row.ticks) for row in rows if row.project_id in (projects or (1,))]
+        return [(row.id, row.issue, row.units_of_12s) for row in rows if row.project_id in (projects or (1,))]
 
 
 @pytest.fixture
@@ -44,17 +44,17 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.mark.parametrize(
-    ("told", "ticks"),
+    ("told", "units"),
     [("1.0", 300), (0.5, 150), (1.33, 400), (0.02, 5), (0.38, 115), (0.36, 108), (8.25, 2475), (0.0, 0), (2, 600)],
 )
-def test_hours_are_whole_ticks(told: object, ticks: int) -> None:
+def test_hours_are_whole_units(told: object, units: int) -> None:
     """Two decimals that whole minutes give are those minutes, exactly; others are hundredths of an hour."""
-    assert ticks == ticks_of(told)
+    assert units == units_of(told)
 
 
 def test_every_minute_of_a_day_is_known_from_its_two_decimals() -> None:
     """The two decimals that Redmine tells of whole minutes lose nothing."""
-    assert [5 * minutes for minutes in range(1440)] == [ticks_of(f"{minutes / 60:.2f}") for minutes in range(1440)]
+    assert [5 * minutes for minutes in range(1440)] == [units_of(f"{minutes / 60:.2f}") for minutes in range(1440)]
 
 
 def test_everything_is_read_the_first_time(world: World) -> None:
