@@ -12,7 +12,7 @@ from redmine_mailbridge.util.dataclass import dataclass
 class PendingReplies:
     """The auto-replies due for a message, with their template variables; stored with the intent: a crash loses none.
 
-    The reason for a rejection, or for withholding an agent's reply, as the recipient receives it, is `told`
+    The reason for a rejection, or for withholding an agent's reply, as the recipient receives it, is `rejection_reason`
     (`outgoing.reasons`). `proven`: the sender is proven; else the reply contains no text of the message. `name` and
     `address` are the requester's if that is a person behind the From address, `vouched` says that this From address is
     proven; else they are empty. `account` is the address of the Redmine account that the reply goes to instead of the
@@ -23,7 +23,7 @@ class PendingReplies:
     subject: str = ""
     project: str = ""
     login: str = ""
-    told: str = ""
+    rejection_reason: str = ""
     proven: bool = False
     name: str = ""
     address: str = ""
@@ -40,7 +40,7 @@ class PendingReplies:
             subject=plan.fields.subject or "",
             project=plan.project or "",
             login=plan.new_user.login if plan.new_user else "",
-            told=withheld or (plan.told if plan.action is Action.REFUSE else ""),
+            rejection_reason=withheld or (plan.rejection_reason if plan.action is Action.REFUSE else ""),
             proven=plan.proven,
             name=plan.requester.name if plan.through else "",
             address=plan.requester.address if plan.through else "",

@@ -315,8 +315,8 @@ class IssueFields:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done with one message, and why. `reason` is one English line for the operator, `told` (below) the
-    reason that a rejected sender receives in its place; `steps` the lines that led to it.
+    """What will be done with one message, and why. `reason` is one English line for the operator,
+    `rejection_reason` the reason that a rejected sender receives in its place; `steps` the lines that led to it.
 
     `act_as` is the login that writes (None: the bridge's own user). `project` is an identifier, `issue` the
     number of the issue that gets the note. `text` is the description or the note in the configured markup, complete;
@@ -362,7 +362,7 @@ class Plan:
     machine: bool = False
     proven: bool = False
     claims: bool = False
-    told: RejectionReason = RejectionReason.NOT_ACCEPTED
+    rejection_reason: RejectionReason = RejectionReason.NOT_ACCEPTED
     unfit: tuple[str, ...] = ()
     unreached_issue: int | None = None
     vouched: Vouched | None = None

@@ -132,7 +132,7 @@ class DecisionContext:
 
     def finish(self, action: Action, reason: str, **more: Any) -> Plan:
         """Given an action that makes no issue and its reason, return the plan; a refusal may earn an answer, which says
-        the reason given by `told`.
+        the reason given by `rejection_reason`.
         """
         polite = action is Action.REFUSE and self.route.issue.answer_refused
         return self.plan(action, reason, template=self.answer("refused") if polite else None, **more)

@@ -45,16 +45,16 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
         return note(context.about(thread.issue), thread)
     if thread.denied:
         related = thread.related.id if thread.related else None
-        return context.finish(Action.REFUSE, thread.denied, issue=related, told=RejectionReason.NOT_ALLOWED)
+        return context.finish(Action.REFUSE, thread.denied, issue=related, rejection_reason=RejectionReason.NOT_ALLOWED)
     if (unwanted := unwanted_machine(message, route)) is not None:
         return context.finish(Action.IGNORE, unwanted)
     if message.automatic.kind in REPLYING_MACHINES:
         context.steps.add(f"{described(message)}, and accept_automatic is on")
     if thread.issue is None and not facts.offline and (verdict := unknown_verdict(context.sender, route)) is not None:
-        return context.finish(verdict.action, verdict.reason, told=RejectionReason.UNKNOWN_SENDER)
+        return context.finish(verdict.action, verdict.reason, rejection_reason=RejectionReason.UNKNOWN_SENDER)
     if route.issue.reply_only:
         why = "this mailbox accepts replies only, and this is not a reply to an accessible issue"
-        return context.finish(Action.REFUSE, why, told=RejectionReason.REPLIES_ONLY)
+        return context.finish(Action.REFUSE, why, rejection_reason=RejectionReason.REPLIES_ONLY)
     return create(context, thread, again if thread.issue is not None else _elsewhere(context))
 
 

@@ -33,11 +33,15 @@ def create(context: DecisionContext, thread: IssueMatch, again: str) -> Plan:
     text = message.body.written or message.body.whole
     place = find_project(candidates(context, matched, context.keywords(text)), context.facts, context.steps)
     if place.action is not None and not context.facts.offline:
-        return context.finish(place.action, f"{again}; {place.why}" if again else place.why, told=RejectionReason.PLACE)
+        return context.finish(
+            place.action, f"{again}; {place.why}" if again else place.why, rejection_reason=RejectionReason.PLACE
+        )
     context = passed_on(context, place)
     author = _author(context, place)
     if author.refused:
-        return context.finish(Action.REFUSE, author.refused, project=place.identifier, told=RejectionReason.NOT_ALLOWED)
+        return context.finish(
+            Action.REFUSE, author.refused, project=place.identifier, rejection_reason=RejectionReason.NOT_ALLOWED
+        )
     reason = f"{again or 'a new mail'}; {place.why}"
     return _written(context, matched, place, author, text, reason=reason, thread=thread)
 

@@ -159,7 +159,7 @@ class WriteIntent:
         return tuple(name for name in KEYWORD_FIELDS if _asks(first, name) - _asks(self.request, name))
 
     @property
-    def told(self) -> str:
+    def full_reason(self) -> str:
         """The reason for it, and what of it Redmine rejected."""
         without = ", ".join(name.removesuffix("_id").replace("_", " ") for name in self.left_out)
         return f"{self.reason}; without {without}, which Redmine rejected" if without else self.reason

@@ -27,14 +27,14 @@ _OF_NOTE = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
 class NoteDecision:
     """The decision on a note, in one line. `at` in seconds since the epoch, UTC.
 
-    `told` is who notifies the requester: the bridge, Redmine, or no one (None).
+    `notified_by` is who notifies the requester: the bridge, Redmine, or no one (None).
     """
 
     journal: int
     issue: int
     at: float
     line: str
-    told: Literal["mailed", "redmine"] | None = None
+    notified_by: Literal["mailed", "redmine"] | None = None
 
 
 class RateLimited(Exception):
@@ -131,7 +131,7 @@ class NoteDecisions:
             "issue": decision.issue,
             "at": now,
             "line": decision.line,
-            "told": decision.told,
+            "notified_by": decision.notified_by,
         }
         with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
             if not insert_if_missing(db, answer, row):
@@ -147,14 +147,14 @@ class NoteDecisions:
                 write_steps(db, mail_id, lines, now)
         return lines
 
-    def told(self, issues: Collection[int]) -> frozenset[int]:
+    def mailed_notes(self, issues: Collection[int]) -> frozenset[int]:
         """Given issues, return those of their notes that the requester receives by mail, from the bridge or Redmine:
         not those whose message to the requester was refused, given up, withheld or bounced.
         """
         journals: set[int] = set()
         with self._database.read() as db:
             for some in chunks(sorted(issues)):
-                mailed = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.told.is_not(None))
+                mailed = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.notified_by.is_not(None))
                 journals |= set(db.execute(mailed).scalars())
                 lost = (
                     sa.select(outbox.c.message_id, outbox.c.recipient, issue.c.requester)

@@ -47,9 +47,9 @@ class Notices:
         self._clock = clock
 
     def unreported(self, *, limit: int = 100) -> list[Notice]:
-        """The pending notices, oldest first; one per issue in turn, as with `Outbox.untold`."""
+        """The pending notices, oldest first; one per issue in turn, as with `Outbox.unreported`."""
         columns = (notice.c.id, notice.c.issue, notice.c.mail_id, notice.c.text, notice.c.created_at)
-        query = sa.select(*columns).where(notice.c.told_at.is_(None))
+        query = sa.select(*columns).where(notice.c.reported_at.is_(None))
         turn = sa.func.row_number().over(partition_by=notice.c.issue, order_by=notice.c.id)
         with self._database.read() as db:
             return [Notice(**row._mapping) for row in db.execute(query.order_by(turn, notice.c.id).limit(limit))]
@@ -58,6 +58,6 @@ class Notices:
         """It is posted on its issue (or cannot be: the line says why)."""
         now = self._clock()
         with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
-            db.execute(sa.update(notice).where(notice.c.id == reported.id).values(told_at=now))
+            db.execute(sa.update(notice).where(notice.c.id == reported.id).values(reported_at=now))
             if line is not None:
                 write_steps(db, reported.mail_id, (line,), now)

@@ -63,7 +63,7 @@ class QueuedMail:
 
     `mail_id` is the message whose history records it: the one that it answers, or that created its issue; None for an
     alert to the admin. `content` is empty once it is deleted. `offered_at`: when it was first offered to the server.
-    `told`: the failed delivery is noted on its issue.
+    `reported`: the failed delivery is noted on its issue.
     """
 
     id: int
@@ -81,7 +81,7 @@ class QueuedMail:
     created_at: float
     sent_at: float | None
     reason: str | None
-    told: bool = False
+    reported: bool = False
     offered_at: float | None = None
 
     @property
@@ -257,7 +257,7 @@ class Outbox:
         """
         now = self.clock()
         to_retry = sa.and_(outbox.c.state == FAILED, outbox.c.id.in_(ids), outbox.c.content_hash.is_not(None))
-        again = {"state": QUEUED, "tries": 0, "next_try_at": 0.0, "offered_at": None, "told": False}
+        again = {"state": QUEUED, "tries": 0, "next_try_at": 0.0, "offered_at": None, "reported": False}
         with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
             rows = [QueuedMail(**row._mapping) for row in db.execute(ROWS.where(to_retry).order_by(outbox.c.id))]
             db.execute(sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]), to_retry).values(again))
@@ -274,28 +274,30 @@ class Outbox:
         with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
             rows = [QueuedMail(**row._mapping) for row in db.execute(ROWS.where(to_discard).order_by(outbox.c.id))]
             kept = sa.update(outbox).where(outbox.c.id.in_([row.id for row in rows]), to_discard)
-            db.execute(kept.values({"state": DISCARDED, "told": True}))
+            db.execute(kept.values({"state": DISCARDED, "reported": True}))
             for row in rows:
                 write_steps(db, row.mail_id, [f"discarded on request of {by}: {row.kind} to {row.recipient}"], now)
         return rows
 
     def bounced(self, mail: QueuedMail, words: str, *, reported: bool = False) -> None:
-        """A delivery report says that delivery failed permanently; `told`: the note is already on the issue."""
+        """A delivery report says that delivery failed permanently; `reported`: the note is already on the issue."""
         line = f"bounced: {mail.kind} to {mail.recipient}: {words}"
-        self._change(mail, {"state": BOUNCED, "reason": words, "told": reported}, line)
+        self._change(mail, {"state": BOUNCED, "reason": words, "reported": reported}, line)
 
     def unreported(self, *, limit: int = 100) -> list[QueuedMail]:
         """The undelivered messages about issues without a note about it; one per issue in turn, so that an issue
         that cannot get its note does not delay the others.
         """
-        query = ROWS.where(outbox.c.state.in_([FAILED, BOUNCED]), outbox.c.told.is_(False), outbox.c.issue.is_not(None))
+        query = ROWS.where(
+            outbox.c.state.in_([FAILED, BOUNCED]), outbox.c.reported.is_(False), outbox.c.issue.is_not(None)
+        )
         turn = sa.func.row_number().over(partition_by=outbox.c.issue, order_by=outbox.c.id)
         with self._database.read() as db:
             return [QueuedMail(**row._mapping) for row in db.execute(query.order_by(turn, outbox.c.id).limit(limit))]
 
     def mark_reported(self, mail: QueuedMail, line: str | None = None) -> None:
         """The issue has a note that this was not delivered (or cannot get one)."""
-        self._change(mail, {"told": True}, line)
+        self._change(mail, {"reported": True}, line)
 
     def _change(
         self, mail: QueuedMail, values: dict[str, Any], line: str | None = None, *, only: str | None = None

@@ -166,7 +166,7 @@ outbox = Table(
     Column("tries", Integer, nullable=False),
     Column("next_try_at", Double, nullable=False), *_required(Double, "created_at"),
     *_optional(Double, "offered_at", "sent_at"), *_optional(Text, "reason"),
-    Column("told", Boolean, nullable=False, default=False, server_default=false()),
+    Column("reported", Boolean, nullable=False, default=False, server_default=false()),
     Column("copy_due", Boolean, nullable=False, default=False, server_default=false()),
     UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
     Index("ix_outbox_copy_due", "mailbox", "copy_due"),
@@ -184,15 +184,15 @@ outgoing_content = Table("outgoing_content", metadata, *_key(Text, "hash"), *_re
 notice = Table(
     "notice", metadata, _id(), *_required(Integer, "issue"), *_required(Text, "key"),
     _of_mail(nullable=True, ondelete="SET NULL"), *_required(Text, "text"), *_required(Double, "created_at"),
-    *_optional(Double, "told_at"),
+    *_optional(Double, "reported_at"),
     UniqueConstraint("issue", "key", name="uq_notice_once"),
-    Index("ix_notice_told", "told_at"),
+    Index("ix_notice_reported", "reported_at"),
 )
 
 # the decision on each agent's note
 answer = Table(
     "answer", metadata, *_key(Integer, "journal"), *_required(Integer, "issue"), *_required(Double, "at"),
-    *_required(Text, "line"), *_optional(Text, "told"),
+    *_required(Text, "line"), *_optional(Text, "notified_by"),
     Index("ix_answer_issue", "issue"),
 )
 

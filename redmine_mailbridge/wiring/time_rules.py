@@ -39,7 +39,7 @@ def time_rules(
     text_format = settings.redmine.markup
     issues = IssueCopy(store.database, now or store.clock)
     mailed_notes = MailedNotes(
-        NoteDecisions(store.database, store.clock).told,
+        NoteDecisions(store.database, store.clock).mailed_notes,
         [name for name, box in settings.active_mailboxes.items() if _left(box)],
         lambda: _writers(settings, metadata),
     )

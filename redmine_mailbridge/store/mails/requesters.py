@@ -161,7 +161,7 @@ def _join(db: sa.Connection, number: int, address: str) -> bool:
 
 
 def _write(db: sa.Connection, row: Any, person: tuple[str, str, str | None], line: str, now: float) -> None:
-    """Set the requester of the message, and of the copy of its issue, if that has been read. `told`: the person's
+    """Set the requester of the message, and of the copy of its issue, if that has been read. `person`: the
     address and name, and the address to be stored, None if that is the sender's.
     """
     address, name, requester = person

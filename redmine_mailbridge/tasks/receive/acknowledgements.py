@@ -192,6 +192,6 @@ def _variables(
         "requester": person(name, asks.address),
         "project": NamedText(pending_replies.project, url=f"{url}/projects/{pending_replies.project}"),
         "mail": {"subject": subject, "date": Moment(message.date), "text": quotable(message) if proven else ""},
-        "reason": reason(pending_replies.told, language),
+        "reason": reason(pending_replies.rejection_reason, language),
         "login": pending_replies.login,
     }

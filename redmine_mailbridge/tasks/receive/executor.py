@@ -138,7 +138,7 @@ class PlanExecutor:
             return None
         how_found = f"found after {row.tries} failed attempts"
         lines = (*written.mismatches, f"{_made(intent, written)}, {how_found}")
-        adopted = replace(intent, reason=f"{intent.told}; {how_found}")
+        adopted = replace(intent, reason=f"{intent.full_reason}; {how_found}")
         return self._done(row, adopted, message, intent.has_made(written.issue, written.journal), lines)
 
     def _unsettled(self, row: StoredMail, wait: float) -> ProcessingResult:
@@ -210,7 +210,7 @@ class PlanExecutor:
         if intent.request.as_login is not None and allowed:
             written = self._writer.amend(intent.request, replace(written, ignored_attributes=allowed))
         intent, written = with_category(intent, written, self._writer)
-        intent = replace(intent, reason=intent.told)
+        intent = replace(intent, reason=intent.full_reason)
         lines = list(written.mismatches)
         for user_id in intent.watchers:
             why_not = self._writer.add_watcher(written.issue, user_id)

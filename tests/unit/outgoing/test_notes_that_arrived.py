@@ -29,7 +29,7 @@ def desk(desk: HelpDesk) -> HelpDesk:
 def told(desk: HelpDesk, issue: int = 1) -> frozenset[int]:
     """The notes that count as told to the customer."""
     with desk.application() as made:
-        return NoteDecisions(made.store.database, made.store.clock).told([issue])
+        return NoteDecisions(made.store.database, made.store.clock).mailed_notes([issue])
 
 
 def returned(raw: bytes, recipient: str) -> bytes:

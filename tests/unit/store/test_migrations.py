@@ -54,7 +54,8 @@ def test_a_store_of_before_the_first_release(tmp_path: Path, version: str | None
 
 @pytest.mark.fault("A18-6")
 @pytest.mark.parametrize(
-    "change", ["mail RENAME COLUMN uid_validity TO validity", "outbox DROP COLUMN told", "folder RENAME TO old_folder"]
+    "change",
+    ["mail RENAME COLUMN uid_validity TO validity", "outbox DROP COLUMN reported", "folder RENAME TO old_folder"],
 )
 def test_tables_that_were_changed_under_one_version(store: Store, change: str) -> None:
     """Until the first release the tables changed under one version: a store of then is refused in one line too, which

@@ -118,7 +118,7 @@ def test_the_requester_hears_of_a_note_unless_the_mail_to_the_requester_did_not_
             for to in ("kim@c.example", "boss@c.example")
         ]
         answered.decide(NoteDecision(number, 7, 0.0, "line", told), mails if told == "mailed" else ())  # type: ignore[arg-type]
-    assert frozenset({70, 71, 73, 74}) == answered.told([7, 8])
+    assert frozenset({70, 71, 73, 74}) == answered.mailed_notes([7, 8])
     by_note = {
         (number, mail.recipient): mail
         for number in (70, 73, 74)
@@ -128,8 +128,8 @@ def test_the_requester_hears_of_a_note_unless_the_mail_to_the_requester_did_not_
     outbox.failed(by_note[70, "kim@c.example"], "550 no such user")
     outbox.bounced(by_note[73, "kim@c.example"], "5.1.1")
     outbox.failed(by_note[74, "boss@c.example"], "550 no such user")
-    assert frozenset({71, 74}) == answered.told([7])
-    assert frozenset() == answered.told([8])
+    assert frozenset({71, 74}) == answered.mailed_notes([7])
+    assert frozenset() == answered.mailed_notes([8])
 
 
 def test_written_by_a_message(answered: NoteDecisions, issues: IssueCopy, store: Store) -> None:

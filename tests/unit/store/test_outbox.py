@@ -65,7 +65,7 @@ def test_a_mail_is_queued_once_for_each_recipient(outbox: Outbox, store: Store, 
         mail.mail_id, mail.mailbox, mail.kind, mail.issue, mail.content, mail.state,
     )  # fmt: skip
     assert (0, 0.0, clock.now, None, None, False) == (
-        mail.tries, mail.next_try_at, mail.created_at, mail.sent_at, mail.offered_at, mail.told,
+        mail.tries, mail.next_try_at, mail.created_at, mail.sent_at, mail.offered_at, mail.reported,
     )  # fmt: skip
     assert ["queued: received to Kim@client.example", "queued: received to cora@client.example"] == _record(
         store, mail_id
@@ -186,7 +186,7 @@ def test_failed_mails_are_sent_again_on_request_from_their_first_try_on(outbox: 
     assert [one.id] == [mail.id for mail in outbox.retry([one.id, two.id], by="anna")]
     again, sent, failed = outbox.copies(["m1@x", "m2@x", "m3@x"])
     assert (QUEUED, 0, 0.0, None, False) == (
-        again.state, again.tries, again.next_try_at, again.offered_at, again.told,
+        again.state, again.tries, again.next_try_at, again.offered_at, again.reported,
     )  # fmt: skip
     assert (SENT, FAILED) == (sent.state, failed.state)
     assert "retried by anna: received to kim@client.example" == _record(store, mail_id)[-1]

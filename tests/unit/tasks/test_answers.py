@@ -252,7 +252,7 @@ def test_a_crash_in_mid_sending_sends_it_again_under_the_same_id(store: Store, c
 
 def test_one_refusal_a_day_is_enough(store: Store) -> None:
     """A stranger who writes ten times is told once."""
-    earned = PendingReplies(("refused",), told="replies_only")
+    earned = PendingReplies(("refused",), rejection_reason="replies_only")
     for number in range(1, 11):
         row, message = kept(store, number)
         store.done(row.id, "x", answers=answers("refused").to(row, message, earned, issue=None))

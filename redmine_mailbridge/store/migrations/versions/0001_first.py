@@ -142,7 +142,7 @@ def _outgoing() -> None:
         Column("tries", Integer, nullable=False),
         Column("next_try_at", Double, nullable=False), *_required(Double, "created_at"),
         *_optional(Double, "offered_at", "sent_at"), *_optional(Text, "reason"),
-        Column("told", Boolean, nullable=False, server_default=false()),
+        Column("reported", Boolean, nullable=False, server_default=false()),
         Column("copy_due", Boolean, nullable=False, server_default=false()),
         UniqueConstraint("message_id", "recipient", name="uq_outbox_mail"),
         Index("ix_outbox_copy_due", "mailbox", "copy_due"),
@@ -156,13 +156,13 @@ def _outgoing() -> None:
     op.create_table(
         "notice", _id(), *_required(Integer, "issue"), *_required(Text, "key"),
         _of_mail(nullable=True, ondelete="SET NULL"), *_required(Text, "text"), *_required(Double, "created_at"),
-        *_optional(Double, "told_at"),
+        *_optional(Double, "reported_at"),
         UniqueConstraint("issue", "key", name="uq_notice_once"),
-        Index("ix_notice_told", "told_at"),
+        Index("ix_notice_reported", "reported_at"),
     )
     op.create_table(
         "answer", *_key(Integer, "journal"), *_required(Integer, "issue"), *_required(Double, "at"),
-        *_required(Text, "line"), *_optional(Text, "told"),
+        *_required(Text, "line"), *_optional(Text, "notified_by"),
         Index("ix_answer_issue", "issue"),
     )
 

@@ -154,7 +154,9 @@ def test_an_agent_is_told_at_the_address_of_the_account(store: Store, *, proven:
     from that address, and proven, it holds nothing of the mail.
     """
     profile = replace(PROFILE, kinds=frozenset({"withheld"}), trust_reply_to=True)
-    earned = PendingReplies(("withheld",), "Printer", told="unproven", proven=proven, account="anna@corp.example")
+    earned = PendingReplies(
+        ("withheld",), "Printer", rejection_reason="unproven", proven=proven, account="anna@corp.example"
+    )
     answer = one(store, earned, profile, Reply_To="kim@evil.example")
     to, text = sent(answer)
     assert ("anna@corp.example", "anna@corp.example") == (to, answer.recipient)

@@ -113,8 +113,8 @@ def test_a_crash_around_the_note(desk: HelpDesk, when: str) -> None:
         assert 1 == pending(desk)
     desk.turn()
     with desk.application() as made, made.store.database.write() as db:
-        db.exec_driver_sql("UPDATE outbox SET told = 0")
-        db.exec_driver_sql("UPDATE notice SET told_at = NULL")
+        db.exec_driver_sql("UPDATE outbox SET reported = 0")
+        db.exec_driver_sql("UPDATE notice SET reported_at = NULL")
     desk.turn()
     assert (2, 0) == (len(notes(desk)), pending(desk))
     assert 1 == desk.story().count("reports that it was not delivered")
