@@ -135,15 +135,15 @@ class FactFinder:
         notes = tuple(journals)
         seen = _Seen({number: self._fetch(number) for number in sorted(numbers)})
         located = seen.journals(number for number, _ in notes)
-        others = {self._notes.issue_of(*note) for note in notes if note[0] not in located} - {None, *seen.found}
+        others = {self._notes.issue_of(*note) for note in notes if note[0] not in located} - {None, *seen.fetched}
         more = {number: self._fetch(number) for number in others if number is not None}
-        return _Seen({**seen.found, **more})
+        return _Seen({**seen.fetched, **more})
 
     def _with_successors(self, seen: "_Seen", followed: Collection[str]) -> "_Seen":
         """Given the fetched issues, fetch also those in which closed ones continue, and so on."""
-        issues = dict(seen.found)
+        issues = dict(seen.fetched)
         waiting = [successor.issue for issue in seen.issues.values() for successor in successors(issue, followed)]
-        while waiting and len(issues) < len(seen.found) + MAX_SUCCESSORS:
+        while waiting and len(issues) < len(seen.fetched) + MAX_SUCCESSORS:
             number = waiting.pop(0)
             if number not in issues:
                 issues[number] = issue = self._fetch(number)
@@ -192,11 +192,11 @@ class FactFinder:
 class _Seen:
     """The fetched issues, as the API returns them, without missing ones."""
 
-    found: Mapping[int, Mapping[str, Any] | None]
+    fetched: Mapping[int, Mapping[str, Any] | None]
 
     @property
     def issues(self) -> dict[int, Mapping[str, Any]]:
-        return {number: issue for number, issue in self.found.items() if issue is not None}
+        return {number: issue for number, issue in self.fetched.items() if issue is not None}
 
     def journals(self, numbers: Iterable[int]) -> dict[int, Journal]:
         """The requested journals, from whichever issue."""

@@ -29,7 +29,7 @@ WATCHERS = "/watchers.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CachedIssue:
     """An issue as Redmine returned it, `at` in seconds since the epoch by the local clock. Of texts it contains only
     the subject: notes are "x" if there is one.
     """
@@ -48,13 +48,13 @@ class RecentIssues:
         self._size = 0
         client.on_answer(self._learn)
 
-    def take(self, number: int) -> Shown | None:
+    def take(self, number: int) -> CachedIssue | None:
         """Given an issue's number, remove and return its last known state; None if the bridge has changed it
         since, or it was not returned.
         """
         with self._lock:
             at, text = self._drop(number)
-        return Shown(json.loads(text), at) if text else None
+        return CachedIssue(json.loads(text), at) if text else None
 
     def _learn(self, method: str, path: str, answer: Response, as_login: str | None) -> None:
         """A new issue has no history yet, unless it is closed: a plugin may have closed it, which its history shows.

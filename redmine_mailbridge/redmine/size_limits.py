@@ -20,13 +20,13 @@ CUT_MARK = "\n\n[…]"
 @dataclass(frozen=True, slots=True)
 class CutText:
     """A text that was cut. `file` contains all of it; None if everyone would see the file of a private text.
-    `rest` is what the request lacks; for a subject that is all of it. `said` is one English line for the history.
+    `rest` is what the request lacks; for a subject that is all of it. `line` is one English line for the history.
     """
 
     field: str
     file: Attachment | None
     rest: str
-    said: str
+    line: str
 
 
 def truncate(request: R, limit: int, ending: str = "") -> tuple[R, tuple[CutText, ...]]:

@@ -81,10 +81,10 @@ class FileUploader:
             sent = self._upload(cut.file, plan.act_as)
         if isinstance(sent, Upload):
             in_file = result.in_file or cut.field != "subject"
-            lines = (*result.lines, f"{cut.said}, whole in a file")
+            lines = (*result.lines, f"{cut.line}, whole in a file")
             return request.with_uploads(sent), replace(result, in_file=in_file, lines=lines)
         rest = f"Subject:\n\n{literal_lines(cut.rest, self._format)}" if cut.field == "subject" else cut.rest
-        lines = (*result.lines, f"{cut.said}, the rest in a further note ({sent.why})")
+        lines = (*result.lines, f"{cut.line}, the rest in a further note ({sent.why})")
         return request, replace(result, rest=(*result.rest, rest), refused=sent.why, lines=lines)
 
     def _upload(self, file: Attachment, as_login: str | None) -> Upload | LeftOut:

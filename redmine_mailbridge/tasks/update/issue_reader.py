@@ -7,7 +7,7 @@ from typing import Any
 from redmine_mailbridge.model.authorship import JournalAuthorship, Participants
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
-from redmine_mailbridge.redmine.recent_issues import RecentIssues, Shown
+from redmine_mailbridge.redmine.recent_issues import CachedIssue, RecentIssues
 from redmine_mailbridge.redmine.responses import is_closed
 from redmine_mailbridge.redmine.users import utc
 from redmine_mailbridge.redmine.write_intent import WriteIntent
@@ -47,11 +47,11 @@ class IssueReader:
         answer = self._client.get_or_none(f"/issues/{origin.issue}.json", [("include", "journals")])
         return None if answer is None else self._snapshot(answer["issue"], origin, now, before)
 
-    def shown(self, number: int) -> Shown | None:
+    def shown(self, number: int) -> CachedIssue | None:
         """Given an issue, return it as Redmine returned it to the last write; None when it must be read."""
         return self._recent.take(number) if self._recent is not None else None
 
-    def of(self, shown: Shown, origin: IssueOrigin) -> tuple[IssueRow, list[JournalRow]]:
+    def of(self, shown: CachedIssue, origin: IssueOrigin) -> tuple[IssueRow, list[JournalRow]]:
         """Given an issue from a response, and the mail that created it, return its rows. They are not final: a later
         change within the same second is missing.
         """
