@@ -5,7 +5,8 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, Description
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.task_state import Override, TaskState
 
 ISSUE = {

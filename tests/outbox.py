@@ -1,7 +1,8 @@
 """What tests look at in the outbox."""
 
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import BOUNCED, FAILED, QUEUED, SENT, Outbox, QueuedMail
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import BOUNCED, FAILED, QUEUED, SENT, QueuedMail
 
 
 def mails_about(store: Store, issue: int) -> list[QueuedMail]:

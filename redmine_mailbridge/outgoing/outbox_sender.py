@@ -20,7 +20,8 @@ from redmine_mailbridge.outgoing.mime import inspect_again
 from redmine_mailbridge.outgoing.sent_copier import SentCopier
 from redmine_mailbridge.outgoing.smtp import MessageTransport, Transport
 from redmine_mailbridge.side_effects import SideEffect, side_effect
-from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import QueuedMail
 from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,8 @@ from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mail.mailer import PRIVATE
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue
-from redmine_mailbridge.store.outbox import FAILED, Outbox, QueuedMail
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import FAILED, QueuedMail
 
 _OF_NOTE = re.compile(r"j([0-9]{1,18})|q([0-9]{1,18})-.*")
 """The note that a mail reports, or quotes, in the serial of its Message-ID (outgoing/issue_mail/mailer.py)."""

@@ -13,8 +13,8 @@ import structlog
 
 from redmine_mailbridge.errors import FilingRefused, MailboxError
 from redmine_mailbridge.model.mail_state import pause_after
-from redmine_mailbridge.store.outbox import QueuedMail
-from redmine_mailbridge.store.sent_copies import SentCopies
+from redmine_mailbridge.store.outgoing.rows import QueuedMail
+from redmine_mailbridge.store.outgoing.sent_copies import SentCopies
 
 log = structlog.get_logger(__name__)
 

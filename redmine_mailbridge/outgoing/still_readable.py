@@ -10,7 +10,7 @@ from redmine_mailbridge.mail.message_ids import TO_TEAM
 from redmine_mailbridge.outgoing.resend import why_not
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue
-from redmine_mailbridge.store.outbox import QueuedMail
+from redmine_mailbridge.store.outgoing.rows import QueuedMail
 from redmine_mailbridge.util.dataclass import dataclass
 
 FROM_REDMINE = frozenset({"answer", "closed", "reminder", "escalation"})

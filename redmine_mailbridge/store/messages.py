@@ -25,7 +25,7 @@ from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.mails.transitions import change_mail, move_mail
 from redmine_mailbridge.store.notices import NewNotice, notify
-from redmine_mailbridge.store.outbox import NewAnswer, queue
+from redmine_mailbridge.store.outgoing.adding import NewAnswer, queue
 from redmine_mailbridge.store.raw_files import RawStore
 from redmine_mailbridge.store.tables import mail, participant
 

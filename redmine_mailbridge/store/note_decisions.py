@@ -15,7 +15,8 @@ from redmine_mailbridge.store.dialects import insert_if_missing
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
-from redmine_mailbridge.store.outbox import BOUNCED, FAILED, NewAnswer, queue
+from redmine_mailbridge.store.outgoing.adding import NewAnswer, queue
+from redmine_mailbridge.store.outgoing.rows import BOUNCED, FAILED
 from redmine_mailbridge.store.tables import answer, issue, journal, mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 

@@ -8,7 +8,7 @@ from redmine_mailbridge.model.mail_state import CLOSED
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.dialects import is_there
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import QUEUED
+from redmine_mailbridge.store.outgoing.rows import QUEUED
 from redmine_mailbridge.store.tables import mail, outbox, outgoing_content
 
 log = structlog.get_logger(__name__)

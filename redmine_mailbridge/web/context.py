@@ -12,7 +12,7 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.admin_sessions import AdminSessions, Audit, LogBuffer
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.queries.statistics import Statistics
 from redmine_mailbridge.store.sender_list import SenderList

@@ -27,7 +27,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecisions
 from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notices
-from redmine_mailbridge.store.outbox import QueuedMail
+from redmine_mailbridge.store.outgoing.rows import QueuedMail
 from redmine_mailbridge.store.queries.conversations import ConversationQueries
 from redmine_mailbridge.tasks.receive.planner import Planner
 from redmine_mailbridge.tasks.update.agent_notes import AgentNoteMailer

@@ -10,7 +10,7 @@ from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.outgoing.sent_copier import SentCopier
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.sent_copies import SentCopies
+from redmine_mailbridge.store.outgoing.sent_copies import SentCopies
 from redmine_mailbridge.wiring.mailboxes import limiters, mailbox_config
 from redmine_mailbridge.wiring.oauth import token_of
 

@@ -5,7 +5,7 @@ from redmine_mailbridge.store.admin_sessions import Audit, LogBuffer
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.pauses import MailboxPauses
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.sender_list import SenderList

@@ -13,7 +13,7 @@ from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.outbox import CLAIM_SECONDS
+from redmine_mailbridge.store.outgoing.outbox import CLAIM_SECONDS
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.wiring import application as app

@@ -11,7 +11,7 @@ from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.reports.overview import overview
 from redmine_mailbridge.reports.report import By, Period
 from redmine_mailbridge.store.issue_copy import IssueCopy
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.wiring import aggregate
 from tests.product import Product, mail, product
 from tests.servers import hours

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.store.outbox import QUEUED, Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import QUEUED
 from tests.product import STRANGER, Product, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

@@ -63,7 +63,6 @@ LONGER = {
     "redmine/users.py",  # one cache of users and their rights
     "redmine/write_intent.py",  # one value with each form in which it is sent again
     "redmine/writer.py",  # each write request to issues stands in this file alone
-    "store/outbox.py",  # one class: the statements about one table
     "store/tables.py",  # all tables
     "tasks/receive/processor.py",  # one class: each failure of a message is classified here alone
     "tasks/receive/receiver.py",  # one class: one pass over one mailbox

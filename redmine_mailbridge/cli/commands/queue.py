@@ -22,7 +22,7 @@ def listed(invocation: Invocation, *, undelivered: bool, limit: int, as_json: bo
 
     from redmine_mailbridge.cli.output import one_line
     from redmine_mailbridge.outgoing.dates import Moment
-    from redmine_mailbridge.store.outbox import BOUNCED, FAILED, QUEUED
+    from redmine_mailbridge.store.outgoing.rows import BOUNCED, FAILED, QUEUED
     from redmine_mailbridge.wiring.store import open_store, outbox
 
     store = open_store(invocation.settings())

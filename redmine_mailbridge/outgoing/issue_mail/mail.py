@@ -9,7 +9,7 @@ from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.message import OutgoingFile
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.store.issue_copy import IssueRow
-from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.util.dataclass import dataclass
 
 Variables = Mapping[str, Any] | Callable[[VisibleIssue], Mapping[str, Any]]

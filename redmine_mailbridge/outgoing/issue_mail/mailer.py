@@ -30,7 +30,8 @@ from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue, VisibleIssue
 from redmine_mailbridge.store.issue_copy import IssueRow
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 

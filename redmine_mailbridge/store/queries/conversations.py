@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.issue_copy import WHOSE, by_machine
-from redmine_mailbridge.store.outbox import DISCARDED, FAILED
+from redmine_mailbridge.store.outgoing.rows import DISCARDED, FAILED
 from redmine_mailbridge.store.tables import journal, mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 

@@ -14,7 +14,7 @@ from redmine_mailbridge.model.stored_mail import HistoryLine, StoredMail
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at, within
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
-from redmine_mailbridge.store.outbox import DISCARDED, FAILED
+from redmine_mailbridge.store.outgoing.rows import DISCARDED, FAILED
 from redmine_mailbridge.store.queries.search import MessageFilter, SearchResult, conditions_of, matching, search
 from redmine_mailbridge.store.tables import applied, mail, outbox, participant, step
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.outbox import FAILED, QUEUED, SENT
+from redmine_mailbridge.store.outgoing.rows import FAILED, QUEUED, SENT
 from redmine_mailbridge.store.tables import mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 

@@ -22,7 +22,7 @@ from redmine_mailbridge.outgoing.rate_limits import held_back
 from redmine_mailbridge.outgoing.reasons import reason
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile, person
 from redmine_mailbridge.outgoing.template_variables import NamedText
-from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.error_boundary import fault, where
 

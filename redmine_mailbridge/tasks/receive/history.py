@@ -7,7 +7,8 @@ from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.stored_mail import HistoryLine, StoredMail
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import QueuedMail
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.util.dataclass import dataclass
 

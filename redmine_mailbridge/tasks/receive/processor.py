@@ -33,7 +33,9 @@ from redmine_mailbridge.policy.manual import ManualDecision
 from redmine_mailbridge.policy.own_addresses import responsible
 from redmine_mailbridge.policy.references import referenced
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import QUEUED, SENT, NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import QUEUED, SENT
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.receive.acknowledgements import AutoReplies
 from redmine_mailbridge.tasks.receive.circuit_breaker import CircuitBreaker

@@ -22,7 +22,8 @@ from redmine_mailbridge.redmine.text_cleaning import same_text
 from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.store.note_intents import NoteIntents
 from redmine_mailbridge.store.notices import Notice, Notices
-from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import QueuedMail
 from redmine_mailbridge.tasks.receive.settle import seconds_left, stamped
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.util.dataclass import dataclass

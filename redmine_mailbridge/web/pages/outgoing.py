@@ -6,7 +6,7 @@ from email.policy import default
 from starlette.responses import Response
 
 from redmine_mailbridge.errors import RedmineError
-from redmine_mailbridge.store.outbox import BOUNCED, DISCARDED, FAILED, QUEUED, SENT, QueuedMail
+from redmine_mailbridge.store.outgoing.rows import BOUNCED, DISCARDED, FAILED, QUEUED, SENT, QueuedMail
 from redmine_mailbridge.web.request import PageRequest
 
 PAGE = 50

@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 
 from redmine_mailbridge.errors import SendingRefused
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import BOUNCED, DISCARDED, FAILED, QUEUED, SENT, Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import BOUNCED, DISCARDED, FAILED, QUEUED, SENT
 from tests.unit.outgoing.test_fair_sending import queued, sending
 from tests.wire import Wire
 

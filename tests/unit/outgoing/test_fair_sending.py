@@ -10,7 +10,8 @@ import pytest
 from redmine_mailbridge.errors import SendingDeferred
 from redmine_mailbridge.outgoing.outbox_sender import OutboxSender, SendingAccount
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from tests.clocks import Clock
 from tests.helpdesk import BOB, HelpDesk, Post, writes
 from tests.outbox import mails_about

@@ -17,7 +17,8 @@ from redmine_mailbridge.outgoing.graph_draft import CHUNK
 from redmine_mailbridge.outgoing.message import FromIdentity, OutgoingFile, OutgoingMessage
 from redmine_mailbridge.outgoing.outbox_sender import OutboxSender, SendingAccount
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import CLAIM_SECONDS, NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import CLAIM_SECONDS, Outbox
 from tests.clocks import Clock
 from tests.mail_worlds import graph_config
 from tests.servers.graph import GraphServer, graph_server

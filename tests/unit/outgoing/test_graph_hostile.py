@@ -17,7 +17,9 @@ from redmine_mailbridge.outgoing.graph import GraphTransport
 from redmine_mailbridge.outgoing.graph_draft import CHUNK
 from redmine_mailbridge.outgoing.outbox_sender import GIVE_UP, OutboxSender, SendingAccount
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import FAILED, SENT, NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import FAILED, SENT
 from redmine_mailbridge.util.backoff import LONGEST
 from tests.clocks import Clock
 from tests.mail_worlds import graph_config

@@ -12,8 +12,9 @@ from redmine_mailbridge.outgoing.outbox_sender import OutboxSender, SendingAccou
 from redmine_mailbridge.outgoing.sent_copier import BATCH, GIVE_UP, SentCopier
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.sent_copies import SentCopies
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.sent_copies import SentCopies
 from tests.clocks import Clock
 from tests.wire import Wire
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.store.notices import NewNotice, notify
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from tests.helpdesk import HelpDesk, Post, help_desk, writes
 
 

@@ -11,7 +11,7 @@ from redmine_mailbridge.store.due import NEVER
 from redmine_mailbridge.store.mails.unfetched import wanted
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.notices import NewNotice, Notices
-from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from tests.clocks import Clock
 from tests.unit.store.kept import keep, lines, make, put

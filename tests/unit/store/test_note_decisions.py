@@ -8,7 +8,8 @@ from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions, RateLimited
 from redmine_mailbridge.store.notices import NewNotice, Notices
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from tests.clocks import Clock
 from tests.unit.store.kept import keep, lines, make, put
 from tests.unit.store.test_issue_copy import journal, row

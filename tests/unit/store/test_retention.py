@@ -5,7 +5,8 @@ import pytest
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.store.retention import forget_raw
 from tests.clocks import Clock

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.policy.time_rules.due import RuleMatch
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.rule_runs import RuleRuns, Stage, Tally
 from redmine_mailbridge.store.tables import applied

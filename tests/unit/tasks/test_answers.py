@@ -19,7 +19,7 @@ from redmine_mailbridge.outgoing.outbox_sender import OutboxSender, SendingAccou
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.retention import forget_raw
 from redmine_mailbridge.tasks.receive.acknowledgements import AutoReplies

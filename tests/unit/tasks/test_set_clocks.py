@@ -14,7 +14,8 @@ from redmine_mailbridge.outgoing.rate_limits import held_back
 from redmine_mailbridge.store.admin_sessions import Audit
 from redmine_mailbridge.store.aggregate_results import AggregateResults
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from tests.clocks import Clock
 from tests.product import mail
 from tests.unit.tasks.fake_redmine import open_fake_redmine

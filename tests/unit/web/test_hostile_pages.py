@@ -22,7 +22,8 @@ from redmine_mailbridge.cli import logging
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.models import LogSettings
 from redmine_mailbridge.store.health import REDMINE, of_mailbox
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.web.routes import make
 from tests.product import mail
 from tests.unit.web.site import OURS, URL, Site

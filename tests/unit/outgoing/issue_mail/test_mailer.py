@@ -26,7 +26,8 @@ from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import Outbox, QueuedMail
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.rows import QueuedMail
 from redmine_mailbridge.store.queries.conversations import ConversationQueries
 from tests.clocks import Clock
 from tests.outbox import mails_about

@@ -5,7 +5,8 @@ import pytest
 from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.conversations import ConversationMail, ConversationQueries
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from tests.clocks import Clock

@@ -6,7 +6,8 @@ import pytest
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.statistics import (
     Day,
     Ignored,

@@ -16,7 +16,7 @@ from redmine_mailbridge.outgoing.message import FromIdentity
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.receive.acknowledgements import AutoReplies
 

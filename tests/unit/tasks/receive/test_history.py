@@ -8,7 +8,7 @@ from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.tasks.receive.history import MessageHistory, message_of, raw_of, story
 from tests.unit.store.kept import keep, make

@@ -13,7 +13,8 @@ from redmine_mailbridge.model.mailbox import ConnectionInfo
 from redmine_mailbridge.model.plan import Action
 from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide
 from redmine_mailbridge.tasks.receive.receiver import connection_line

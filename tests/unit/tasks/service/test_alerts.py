@@ -9,7 +9,7 @@ import tomlkit
 from redmine_mailbridge.outgoing.outbox_sender import SendResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.tasks.receive.circuit_breaker import CircuitBreaker
 from redmine_mailbridge.tasks.service.alerts import Alerts
 from redmine_mailbridge.tasks.service.health_monitor import HealthMonitor

@@ -14,7 +14,8 @@ from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import SERVICE, Health, alive
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter
 from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.tasks.service.alerts import Alerts

@@ -4,7 +4,7 @@ import pytest
 
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.notices import NewNotice, Notices, notify
-from redmine_mailbridge.store.outbox import Outbox
+from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.wiring import application as app
 from tests.helpdesk import HelpDesk, writes
 

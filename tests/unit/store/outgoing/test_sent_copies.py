@@ -3,8 +3,9 @@
 import pytest
 
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outbox import NewAnswer, Outbox
-from redmine_mailbridge.store.sent_copies import SentCopies
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.outgoing.sent_copies import SentCopies
 from tests.clocks import Clock
 from tests.unit.store.kept import keep, lines
 

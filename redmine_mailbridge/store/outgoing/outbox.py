@@ -4,17 +4,9 @@ from here, remembered.
 One row is one message to one recipient; a message to several has a row for each, with the same Message-ID, and its
 bytes once. A row is claimed by a conditional update before it is sent, with its next try in the future, so that after
 a crash during sending it is sent again under the same Message-ID: twice at most where SMTP itself cannot tell.
-
-    queued ──▶ sent ──▶ bounced (a delivery report says that delivery failed)
-       ▲ └───▶ failed (the server rejected it permanently, or deferred it for days)
-       └─────────┘ retried by an admin
-
-An admin may discard a message that waits, failed or bounced: it stays listed, and is not sent.
 """
 
-import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,157 +14,22 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import pause_is_over, within
 from redmine_mailbridge.store.mails.steps import write_steps
-from redmine_mailbridge.store.tables import outbox, outgoing_content
-from redmine_mailbridge.util.dataclass import dataclass
-
-QUEUED, SENT, FAILED, BOUNCED, DISCARDED = "queued", "sent", "failed", "bounced", "discarded"
-CLAIM_SECONDS = 300.0
-HEADER_BYTES = 60_000
-"""Of a mail in a list: its header is within."""
-CountMails = Callable[[str, float], int]
-"""Given by what ("address", "issue", "refusal") and within how many seconds, counts the similar messages."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewAnswer:
-    """A message to send. `why_not`, given a counter of similar messages, returns why not to queue it; None: queue it.
-
-    `among` are the kinds of messages that the counter includes, all if it is None. `person` is the address (lower case)
-    that it counts for: the recipient's without its subaddress after "+" (RFC 5233), which anyone can vary;
-    "": the recipient unchanged.
-    """
-
-    mailbox: str
-    kind: str
-    sender: str
-    recipient: str
-    message_id: str
-    content: bytes
-    why_not: Callable[[CountMails], str | None]
-    issue: int | None = None
-    among: frozenset[str] | None = None
-    person: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class QueuedMail:
-    """A row of the outbox: to be sent, or sent. Times in seconds since the epoch, UTC.
-
-    `mail_id` is the message whose history records it: the one that it answers, or that created its issue; None for an
-    alert to the admin. `content` is empty once it is deleted. `offered_at`: when it was first offered to the server.
-    `reported`: the failed delivery is noted on its issue.
-    """
-
-    id: int
-    mail_id: int | None
-    mailbox: str
-    kind: str
-    sender: str
-    recipient: str
-    issue: int | None
-    message_id: str
-    content: bytes
-    state: str
-    tries: int
-    next_try_at: float
-    created_at: float
-    sent_at: float | None
-    reason: str | None
-    reported: bool = False
-    offered_at: float | None = None
-
-    @property
-    def offered_before(self) -> bool:
-        """Whether it was claimed before, by this process or one that died: it may have been sent then."""
-        return self.next_try_at > 0.0 or self.reason is not None
-
-    def as_json(self) -> dict[str, Any]:
-        """The object that `queue --json` prints: everything except the message itself."""
-        return {
-            attribute.name: getattr(self, attribute.name) for attribute in fields(self) if attribute.name != "content"
-        }
-
-
-_COLUMNS = (
-    *(outbox.c[attribute.name] for attribute in fields(QueuedMail) if attribute.name != "content"),
-    sa.func.coalesce(outgoing_content.c.content, b"").label("content"),
+from redmine_mailbridge.store.outgoing.adding import NewAnswer, queue
+from redmine_mailbridge.store.outgoing.rows import (
+    BOUNCED,
+    DISCARDED,
+    FAILED,
+    HEADS,
+    QUEUED,
+    ROWS,
+    SENT,
+    QueuedMail,
 )
-ROWS = sa.select(*_COLUMNS).outerjoin(outgoing_content, outgoing_content.c.hash == outbox.c.content_hash)
-_HEAD = sa.func.coalesce(sa.func.substr(outgoing_content.c.content, 1, HEADER_BYTES), b"").label("content")
-_HEADS = sa.select(*_COLUMNS[:-1], _HEAD).outerjoin(outgoing_content, outgoing_content.c.hash == outbox.c.content_hash)
-"""The same for lists: of the bytes only the beginning, since a mail with attachments has millions of them."""
+from redmine_mailbridge.store.tables import outbox
 
-
-def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float) -> tuple[bool, str]:
-    """Given an open transaction and a message, queue it unless a limit forbids it. Return whether it is in the outbox,
-    and the line for the history. A message that is already there stays as it is.
-    """
-    known = sa.select(outbox.c.id).where(
-        outbox.c.message_id == answer.message_id, outbox.c.recipient == answer.recipient.lower()
-    )
-    line = f"{answer.kind} to {answer.recipient}"
-    if db.execute(known).first() is not None:
-        return True, f"queued before: {line}"
-    why_not = answer.why_not(_counter(db, answer, now))
-    if why_not is not None:
-        return False, f"{why_not} ({line})"
-    values = {
-        "mail_id": mail_id,
-        "mailbox": answer.mailbox,
-        "kind": answer.kind,
-        "sender": answer.sender,
-        "recipient": answer.recipient.lower(),
-        "issue": answer.issue,
-        "message_id": answer.message_id,
-        "content_hash": hashlib.sha256(answer.content).hexdigest(),
-        "state": QUEUED,
-        "tries": 0,
-        "next_try_at": 0.0,
-        "created_at": now,
-    }
-    body = {"hash": values["content_hash"], "content": answer.content}
-    insert_missing(db, outgoing_content, body)
-    insert_missing(db, outbox, values)
-    return True, f"queued: {line}"
-
-
-def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> CountMails:
-    """Counts messages, not recipients: the copies of one message are one."""
-
-    def count(by: str, seconds: float) -> int:
-        conditions: list[sa.ColumnElement[bool]] = [
-            within(outbox.c.created_at, now, seconds),
-            outbox.c.message_id != answer.message_id,
-        ]
-        if answer.among is not None:
-            conditions.append(outbox.c.kind.in_(answer.among))
-        if by == "issue":
-            if answer.issue is None:
-                return 0
-            conditions.append(outbox.c.issue == answer.issue)
-        else:
-            conditions.append(_of_person(answer))
-        if by == "refusal":
-            conditions.append(outbox.c.kind == answer.kind)
-        many = sa.select(sa.func.count(outbox.c.message_id.distinct())).where(*conditions)
-        return int(db.execute(many).scalar() or 0)
-
-    return count
-
-
-def _of_person(answer: NewAnswer) -> sa.ColumnElement[bool]:
-    """The messages to the recipient's person, under any subaddress."""
-    address = answer.person or answer.recipient.lower()
-    local, at, domain = address.rpartition("@")
-    if not (answer.person and at):
-        return outbox.c.recipient == address
-    tagged = outbox.c.recipient.startswith(f"{local}+", autoescape=True)
-    return sa.or_(
-        outbox.c.recipient == address, sa.and_(tagged, outbox.c.recipient.endswith(f"@{domain}", autoescape=True))
-    )
+CLAIM_SECONDS = 300.0
 
 
 class Outbox:
@@ -333,9 +190,7 @@ class Outbox:
         """The messages in these states, with these ids if given, the first due first; not `whole`: of each the first
         HEADER_BYTES.
         """
-        query = (
-            (ROWS if whole else _HEADS).where(outbox.c.state.in_(states)).order_by(outbox.c.next_try_at, outbox.c.id)
-        )
+        query = (ROWS if whole else HEADS).where(outbox.c.state.in_(states)).order_by(outbox.c.next_try_at, outbox.c.id)
         if ids is not None:
             query = query.where(outbox.c.id.in_(ids))
         with self._database.read() as db:
@@ -347,7 +202,7 @@ class Outbox:
         """The mails in these states, of one mailbox or of all, newest first; `before` continues after a page. Of each
         the first HEADER_BYTES.
         """
-        query = _HEADS.where(outbox.c.state.in_(states)).order_by(outbox.c.id.desc())
+        query = HEADS.where(outbox.c.state.in_(states)).order_by(outbox.c.id.desc())
         if mailbox is not None:
             query = query.where(outbox.c.mailbox == mailbox)
         if before is not None:

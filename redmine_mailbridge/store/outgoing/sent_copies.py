@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.mails.steps import write_steps
-from redmine_mailbridge.store.outbox import ROWS, QueuedMail
+from redmine_mailbridge.store.outgoing.rows import ROWS, QueuedMail
 from redmine_mailbridge.store.tables import outbox
 
 

@@ -1,0 +1,1 @@
+"""What the outbox holds of outgoing messages."""
