@@ -14,7 +14,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.tables import mail
 
 
-def wanted(store: Store, mailbox: str, *, limit: int = 50) -> list[StoredMail]:
+def due_to_fetch(store: Store, mailbox: str, *, limit: int = 50) -> list[StoredMail]:
     """The open messages of a mailbox without bytes that are due, oldest first."""
     query = sa.select(*COLUMNS).where(
         mail.c.mailbox == mailbox,

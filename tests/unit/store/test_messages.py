@@ -8,7 +8,7 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
 from redmine_mailbridge.store.due import NEVER
-from redmine_mailbridge.store.mails.unfetched import wanted
+from redmine_mailbridge.store.mails.unfetched import due_to_fetch
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.notices import NewNotice, Notices
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
@@ -84,13 +84,13 @@ def test_what_is_done_is_imported_after_all_only_when_it_made_nothing_and_a_pers
 
 
 def test_an_open_mail_is_tried_at_once_when_an_admin_asks_for_it(store: Store) -> None:
-    waiting, wanted = keep(store, 1), keep(store, 2)
-    for mail_id in (waiting, wanted):
+    waiting, accepted = keep(store, 1), keep(store, 2)
+    for mail_id in (waiting, accepted):
         store.defer(mail_id, "no answer", after=600.0)
     assert store.retry(waiting)
-    assert store.retry(wanted, manual_decision="{}")
-    assert [waiting, wanted] == [row.id for row in store.due("support")]
-    rows = [_row(store, waiting), _row(store, wanted)]
+    assert store.retry(accepted, manual_decision="{}")
+    assert [waiting, accepted] == [row.id for row in store.due("support")]
+    rows = [_row(store, waiting), _row(store, accepted)]
     assert [(True, None, 1, 0.0), (True, "{}", 1, 0.0)] == [
         (row.released, row.manual_decision, row.tries, row.next_try_at) for row in rows
     ]
@@ -130,7 +130,7 @@ def test_retry_without_bytes(store: Store, *, lost: bool) -> None:
         store.raw.path(before.raw).unlink()
     assert store.retry(mail_id)
     assert (None if lost else before.raw) == _row(store, mail_id).raw
-    assert ([mail_id] if lost else []) == [row.id for row in wanted(store, "support")]
+    assert ([mail_id] if lost else []) == [row.id for row in due_to_fetch(store, "support")]
 
 
 def test_retry_unfetched(store: Store) -> None:
@@ -138,7 +138,7 @@ def test_retry_unfetched(store: Store) -> None:
     place = Listed(Location("support", "INBOX", "1", "1"), 5)
     mail_id = store.add_unfetched(place, "no answer", cursor=Cursor("1", "1")).id
     assert store.retry(mail_id)
-    assert [mail_id] == [row.id for row in wanted(store, "support")]
+    assert [mail_id] == [row.id for row in due_to_fetch(store, "support")]
 
 
 @pytest.mark.parametrize("created", [False, True])

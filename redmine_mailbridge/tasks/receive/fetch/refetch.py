@@ -15,7 +15,7 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location
 from redmine_mailbridge.model.stored_mail import StoredMail
-from redmine_mailbridge.store.mails.unfetched import fetched, wanted
+from redmine_mailbridge.store.mails.unfetched import due_to_fetch, fetched
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.raw_files import discard
 from redmine_mailbridge.tasks.receive.fetch.fetch_each import AGAIN_AFTER, IN_A_ROW, MessageDownloader
@@ -42,7 +42,7 @@ class Refetcher:
 
     def due(self) -> list[StoredMail]:
         """The mails whose next attempt is due, oldest first."""
-        return wanted(self._store, self._mailbox.name)
+        return due_to_fetch(self._store, self._mailbox.name)
 
     def fetch(self, rows: Sequence[StoredMail]) -> Iterator[ProcessingResult]:
         """Given mails without content, fetch them. Yield the results; an open mail with content can be processed.

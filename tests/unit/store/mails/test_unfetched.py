@@ -6,7 +6,7 @@ from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
-from redmine_mailbridge.store.mails.unfetched import fetched, wanted
+from redmine_mailbridge.store.mails.unfetched import due_to_fetch, fetched
 from redmine_mailbridge.store.messages import Store
 from tests.clocks import Clock
 from tests.unit.store.kept import keep, lines
@@ -28,15 +28,15 @@ def _unfetched(store: Store, uid: int) -> StoredMail:
 def test_a_mail_that_comes_after_all_is_like_one_that_came_at_once(store: Store) -> None:
     keep(store, 1)
     row, other = _unfetched(store, 2), _unfetched(store, 3)
-    assert [row.id, other.id] == [one.id for one in wanted(store, "support")]
-    assert [row.id] == [one.id for one in wanted(store, "support", limit=1)]
-    assert [] == wanted(store, "sales")
+    assert [row.id, other.id] == [one.id for one in due_to_fetch(store, "support")]
+    assert [row.id] == [one.id for one in due_to_fetch(store, "support", limit=1)]
+    assert [] == due_to_fetch(store, "sales")
     now = fetched(store, row, RawMail(_listed(2), b"here it is"))
     assert now is not None
     assert (row.id, 0, 0.0, None) == (now.id, now.tries, now.next_try_at, now.reason)
     assert b"here it is" == bytes(store.raw.read(now.raw or ""))
     assert "fetched on a later try" == lines(store, row.id)[-1]
-    assert [other.id] == [one.id for one in wanted(store, "support")]
+    assert [other.id] == [one.id for one in due_to_fetch(store, "support")]
 
 
 def test_it_lies_where_its_bytes_came_from(store: Store) -> None:
@@ -54,7 +54,7 @@ def test_bytes_that_are_another_mails_do_not_become_its_own(store: Store) -> Non
     store.add([RawMail(Listed(place, 5), b"known")])
     assert None is fetched(store, row, RawMail(_listed(9, "MessageQueries"), b"at its place"))
     assert None is fetched(store, row, RawMail(_listed(10, "MessageQueries"), b"known"))
-    assert [row.id] == [one.id for one in wanted(store, "support")]
+    assert [row.id] == [one.id for one in due_to_fetch(store, "support")]
 
 
 def test_bytes_of_an_earlier_mail(store: Store) -> None:
@@ -80,9 +80,9 @@ def test_not_fetched(store: Store, clock: Clock) -> None:
     assert (State.STORED, clock.now + 60) == (waits.state, waits.next_try_at)
     assert "not fetched: no answer" == lines(store, failed.id)[-1]
     assert Cursor("1", "2") == store.cursor("support", "INBOX")
-    assert [] == wanted(store, "support")
+    assert [] == due_to_fetch(store, "support")
     clock.now += 60
-    assert [waits.id] == [one.id for one in wanted(store, "support")]
+    assert [waits.id] == [one.id for one in due_to_fetch(store, "support")]
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.WRITE_PENDING, State.HELD, State.REJECTED])
