@@ -4,8 +4,9 @@ import datetime as dt
 from collections.abc import Container
 from dataclasses import dataclass, replace
 
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.model.mail import Attachment, LeftOut
-from redmine_mailbridge.model.plan import Action, IssueFields, Plan, Project
+from redmine_mailbridge.model.plan import Action, IssueFields, Plan
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.newest import IssueMark

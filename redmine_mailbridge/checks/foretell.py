@@ -17,8 +17,9 @@ from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.model.facts import FactRequest, Project
 from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Action, FactRequest, Plan, Project
+from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN, Resolver
 from redmine_mailbridge.policy.requested_fields import RequestedFields, filled_from_mail, requested_of_new

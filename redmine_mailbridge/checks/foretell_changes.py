@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
-from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.policy.issue_fields import known_id
 from redmine_mailbridge.redmine.metadata import MetadataCache, Statuses, Tracker
 from redmine_mailbridge.settings.issue import IssueSettings

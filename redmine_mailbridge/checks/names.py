@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 
 from redmine_mailbridge.checks.result import Check
-from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN, known_id
 from redmine_mailbridge.redmine.lazy import LazyMapping
 from redmine_mailbridge.redmine.metadata import MetadataCache

@@ -6,7 +6,7 @@ from redmine_mailbridge.checks.foretell_changes import changes_by, forbidden
 from redmine_mailbridge.checks.names import NameChecks, problems, unknown_project
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
-from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.redmine.metadata import MetadataCache, Tracker
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.time_rules import TimeRule

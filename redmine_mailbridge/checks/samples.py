@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.redmine.client import Client
 
 LISTED = 25

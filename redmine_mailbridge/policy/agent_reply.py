@@ -8,7 +8,8 @@ In any other case it is private, and the account's own address receives a messag
 
 from dataclasses import replace
 
-from redmine_mailbridge.model.plan import AgentReply, Issue, NotMailed, User
+from redmine_mailbridge.model.facts import Issue, User
+from redmine_mailbridge.model.plan import AgentReply, NotMailed
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_match import IssueMatch
 from redmine_mailbridge.policy.own_mail import sent_by_machine

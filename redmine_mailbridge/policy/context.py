@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any, Self
 
+from redmine_mailbridge.model.facts import Facts, Issue, Project
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, Project, Vouched
+from redmine_mailbridge.model.plan import Action, Plan, Vouched
 from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.issue_text import compose
 from redmine_mailbridge.policy.keywords import Keywords, find_keywords

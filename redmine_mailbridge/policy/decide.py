@@ -6,8 +6,9 @@ Pure. The order of `decide` is the policy; each step is a module here. docs/admi
 import datetime as dt
 from collections.abc import Iterator
 
+from redmine_mailbridge.model.facts import Facts, Issue
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, RejectionReason
+from redmine_mailbridge.model.plan import Action, Plan, RejectionReason
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.follow import follow
 from redmine_mailbridge.policy.issue_match import IssueMatch, find_thread

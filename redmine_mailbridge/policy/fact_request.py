@@ -2,8 +2,8 @@
 that sender and the project, both of which are cached.
 """
 
+from redmine_mailbridge.model.facts import FactRequest
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.model.plan import FactRequest
 from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.field_names import LANGUAGES
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN

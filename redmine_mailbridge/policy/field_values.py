@@ -4,7 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from redmine_mailbridge.model.plan import FieldKind, Project
+from redmine_mailbridge.model.facts import FieldKind, Project
 from redmine_mailbridge.policy.field_names import means_no, means_yes
 
 MOST_VALUES = 100

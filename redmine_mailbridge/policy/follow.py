@@ -6,7 +6,7 @@ never who may take part in it: the sender's access to that issue is checked as f
 
 from dataclasses import replace
 
-from redmine_mailbridge.model.plan import Issue, Successor
+from redmine_mailbridge.model.facts import Issue, Successor
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_match import IssueMatch, access
 from redmine_mailbridge.policy.proof import proven

@@ -4,8 +4,9 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 
+from redmine_mailbridge.model.facts import Facts, Project, User
 from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Facts, IssueFields, Project, User
+from redmine_mailbridge.model.plan import IssueFields
 from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.field_names import means_yes
 from redmine_mailbridge.policy.field_values import field_value

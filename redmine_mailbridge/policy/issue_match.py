@@ -7,7 +7,7 @@ import re
 
 from redmine_mailbridge.mail.message_ids import TO_TEAM
 from redmine_mailbridge.mail.mime.address_syntax import spellings
-from redmine_mailbridge.model.plan import Issue
+from redmine_mailbridge.model.facts import Issue
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.references import (
     MAX_IDS,

@@ -4,8 +4,9 @@ import json
 from dataclasses import asdict, replace
 from typing import Self
 
+from redmine_mailbridge.model.facts import FactRequest, Facts
 from redmine_mailbridge.model.mail import Message, SpamVerdict
-from redmine_mailbridge.model.plan import Action, FactRequest, Facts, Plan
+from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.follow import follow
 from redmine_mailbridge.policy.issue_match import IssueMatch, find_thread, private_anywhere

@@ -1,6 +1,7 @@
 """The plan for a message that becomes a new issue."""
 
-from redmine_mailbridge.model.plan import Action, NewUser, Plan, Project, RejectionReason
+from redmine_mailbridge.model.facts import Project
+from redmine_mailbridge.model.plan import Action, NewUser, Plan, RejectionReason
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, watchers
 from redmine_mailbridge.policy.issue_match import IssueMatch

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from redmine_mailbridge.model.plan import Action, Facts, Project
+from redmine_mailbridge.model.facts import Facts, Project
+from redmine_mailbridge.model.plan import Action
 from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.keywords import Keywords

@@ -1,8 +1,8 @@
 """Is it proven who wrote a mail? Pure."""
 
 from redmine_mailbridge.mail.mime.address_syntax import spellings
+from redmine_mailbridge.model.facts import Facts
 from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Facts
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.policy.sender import Sender
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 
+from redmine_mailbridge.model.facts import Facts
 from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Facts
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.util.dataclass import dataclass
 

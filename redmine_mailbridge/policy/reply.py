@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from redmine_mailbridge.model.facts import Facts, Issue
 from redmine_mailbridge.model.mail import LeftOut
-from redmine_mailbridge.model.plan import Action, Facts, Issue, IssueFields, Plan
+from redmine_mailbridge.model.plan import Action, IssueFields, Plan
 from redmine_mailbridge.policy.agent_reply import JudgedReply, judge
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver, known_id, of_no_use, watchers

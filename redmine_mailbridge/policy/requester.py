@@ -10,8 +10,8 @@ from enum import StrEnum
 
 from redmine_mailbridge.mail.mime.address_syntax import ways_to_write
 from redmine_mailbridge.mail.no_reply import takes_no_reply
+from redmine_mailbridge.model.facts import Facts
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.model.plan import Facts
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.policy.patterns import first_fitting
 from redmine_mailbridge.policy.sender import Sender, assess, believed

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from redmine_mailbridge.model.facts import Facts, User
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.model.plan import Action, Facts, NewUser, User
+from redmine_mailbridge.model.plan import Action, NewUser
 from redmine_mailbridge.model.sender_list import SenderListing
 from redmine_mailbridge.policy.patterns import address_fits, first_blocking, first_fitting, sender_fits
 from redmine_mailbridge.policy.sender_list import listed

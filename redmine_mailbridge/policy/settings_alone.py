@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from redmine_mailbridge.model.facts import Facts, Project
 from redmine_mailbridge.model.mail import Message
-from redmine_mailbridge.model.plan import Action, Facts, Plan, Project
+from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
-from redmine_mailbridge.model.plan import FactRequest, Facts, Issue, Journal, KnownMail, Project, Successor, User
+from redmine_mailbridge.model.facts import FactRequest, Facts, Issue, Journal, KnownMail, Project, Successor, User
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.lazy import LazyMapping
 from redmine_mailbridge.redmine.metadata import MetadataCache

@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.model.plan import FieldKind, Project
+from redmine_mailbridge.model.facts import FieldKind, Project
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.lazy import Assignable, LazyMapping
 from redmine_mailbridge.redmine.non_members import NonMembers

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.rights import NON_MEMBER
 from redmine_mailbridge.redmine.users import Users

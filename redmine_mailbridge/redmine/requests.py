@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from redmine_mailbridge.model.plan import IssueFields, Plan, Project
+from redmine_mailbridge.model.facts import Project
+from redmine_mailbridge.model.plan import IssueFields, Plan
 from redmine_mailbridge.redmine.text_cleaning import clean, clean_line, clean_markup
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.fields import fields_of

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from typing import Literal
 
-from redmine_mailbridge.model.plan import Issue, Project
+from redmine_mailbridge.model.facts import Issue, Project
 from redmine_mailbridge.util.dataclass import dataclass
 
 NON_MEMBER = 1

@@ -13,7 +13,8 @@ from itertools import islice
 from typing import Any, Literal
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
-from redmine_mailbridge.model.plan import NewUser, User
+from redmine_mailbridge.model.facts import User
+from redmine_mailbridge.model.plan import NewUser
 from redmine_mailbridge.policy.sender import numbered
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.rights import Rights, Role

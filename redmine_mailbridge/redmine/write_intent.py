@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, field, replace
 from typing import Self
 
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.model.pending_replies import PendingReplies
-from redmine_mailbridge.model.plan import Plan, Project, Vouched
+from redmine_mailbridge.model.plan import Plan, Vouched
 from redmine_mailbridge.policy.requested_fields import attribute_of
 from redmine_mailbridge.redmine.newest import IssueMark
 from redmine_mailbridge.redmine.requests import NO_TEXT, IssueRequest, NoteRequest

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
-from redmine_mailbridge.model.plan import FactRequest, Facts, NewUser
+from redmine_mailbridge.model.facts import FactRequest, Facts
+from redmine_mailbridge.model.plan import NewUser
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.groups import Groups

@@ -56,7 +56,6 @@ LONGER = {
     "mail/text/quotes.py",  # one verdict, whose signs are tried in order on the same lines
     "mailboxes/graph/mailbox.py",  # one class with one method per promise of the contract
     "mailboxes/pop3/mailbox.py",  # the same over POP3
-    "model/plan.py",  # the values of a decision, read beside each other
     "oauth/client.py",  # one class: the requests to one provider
     "redmine/client.py",  # one class: each request to Redmine
     "redmine/metadata.py",  # one cache with one method per kind of metadata

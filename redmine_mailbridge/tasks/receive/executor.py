@@ -17,10 +17,11 @@ import structlog
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.mail.language import language_of
+from redmine_mailbridge.model.facts import Issue
 from redmine_mailbridge.model.mail import Message, TextFormat
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.pending_replies import PendingReplies
-from redmine_mailbridge.model.plan import Issue, Plan
+from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.metadata import MetadataCache

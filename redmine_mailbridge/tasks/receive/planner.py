@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from redmine_mailbridge.model.facts import Facts, KnownMail, Project
 from redmine_mailbridge.model.mail import Message, ReadingOptions, SpamVerdict
-from redmine_mailbridge.model.plan import Facts, KnownMail, Plan, Project
+from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.policy.decide import decide
 from redmine_mailbridge.policy.fact_request import requested_facts

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from redmine_mailbridge.errors import RedmineRefused, UnknownLogin
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.model.mail import Message, TextFormat
-from redmine_mailbridge.model.plan import Action, Plan, Project
+from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.policy.issue_text import named
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.metadata import MetadataCache

@@ -7,8 +7,9 @@ later correction would be too late.
 from dataclasses import replace
 
 from redmine_mailbridge.errors import RedmineRefused, SettingsUnfit
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.model.mail import TextFormat
-from redmine_mailbridge.model.plan import Action, Plan, Project
+from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.policy.issue_text import named
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.rights import Rights

@@ -24,10 +24,11 @@ from redmine_mailbridge.errors import (
     UnknownLogin,
 )
 from redmine_mailbridge.mail.mime.address_syntax import spellings
+from redmine_mailbridge.model.facts import Facts
 from redmine_mailbridge.model.mail import AutomaticKind, Message
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.pending_replies import PendingReplies
-from redmine_mailbridge.model.plan import Action, Facts, Plan
+from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.policy.manual import ManualDecision
 from redmine_mailbridge.policy.own_addresses import responsible

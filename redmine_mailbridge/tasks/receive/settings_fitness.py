@@ -15,9 +15,10 @@ from typing import Any
 import structlog
 
 from redmine_mailbridge.errors import RedmineRefused, SettingsUnfit
+from redmine_mailbridge.model.facts import Facts, Project
 from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.mail_state import OPEN
-from redmine_mailbridge.model.plan import Action, Facts, Plan, Project
+from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.policy.own_addresses import responsible
 from redmine_mailbridge.redmine.formatting import FormatWatch

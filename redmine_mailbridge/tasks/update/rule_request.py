@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.model.mail import TextFormat
-from redmine_mailbridge.model.plan import Project
 from redmine_mailbridge.policy.issue_fields import known_id
 from redmine_mailbridge.policy.time_rules.due import RuleMatch
 from redmine_mailbridge.policy.time_rules.wording import filled

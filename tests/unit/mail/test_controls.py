@@ -87,7 +87,8 @@ def test_a_carriage_return_ends_no_code_and_no_quote(text_format: TextFormat) ->
 def test_what_was_overlooked_joins_nothing() -> None:
     """Should a control character stand in markup all the same, a sign of no meaning stands in its place in Redmine:
     what it kept apart stays apart, in descriptions and notes alike."""
-    from redmine_mailbridge.model.plan import Action, IssueFields, Plan, Project
+    from redmine_mailbridge.model.facts import Project
+    from redmine_mailbridge.model.plan import Action, IssueFields, Plan
     from redmine_mailbridge.redmine.requests import issue_request, note_request
 
     project = Project(7, "desk", "Desk")

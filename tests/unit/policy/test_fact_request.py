@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.model.plan import FactRequest
+from redmine_mailbridge.model.facts import FactRequest
 from redmine_mailbridge.policy.fact_request import requested_facts
 from tests.unit.policy.world import SIGNER, identity, message, route_of
 

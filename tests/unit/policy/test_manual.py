@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.model.plan import FactRequest, Plan
+from redmine_mailbridge.model.facts import FactRequest
+from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.policy.manual import ManualDecision, by_hand
 from tests.unit.policy.world import facts, identity, message, route_of, short
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from redmine_mailbridge.model.facts import Facts, User
 from redmine_mailbridge.model.mail import Address, Automatic, LeftOut
-from redmine_mailbridge.model.plan import Facts, User
 from redmine_mailbridge.policy.decide import decide
 from redmine_mailbridge.policy.explanation import as_json, as_lines
 from redmine_mailbridge.policy.intake_limits import braked, first_taken

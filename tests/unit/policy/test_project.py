@@ -2,7 +2,8 @@
 
 import datetime as dt
 
-from redmine_mailbridge.model.plan import Action, Facts
+from redmine_mailbridge.model.facts import Facts
+from redmine_mailbridge.model.plan import Action
 from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.project import ProjectChoice, find_project
 

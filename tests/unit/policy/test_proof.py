@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from redmine_mailbridge.mail.message_ids import Signer
-from redmine_mailbridge.model.plan import KnownMail
+from redmine_mailbridge.model.facts import KnownMail
 from redmine_mailbridge.policy.decide import decide
 from tests.unit.policy.world import PEOPLE, facts, identity, message, plan_of, route_of
 

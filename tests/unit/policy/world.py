@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from redmine_mailbridge.mail.message_ids import Signer
+from redmine_mailbridge.model.facts import Facts, FieldKind, Issue, Journal, KnownMail, Project, Successor, User
 from redmine_mailbridge.model.mail import (
     Address,
     Attachment,
@@ -24,7 +25,7 @@ from redmine_mailbridge.model.mail import (
     Message,
     SpamVerdict,
 )
-from redmine_mailbridge.model.plan import Facts, FieldKind, Issue, Journal, KnownMail, Plan, Project, Successor, User
+from redmine_mailbridge.model.plan import Plan
 from redmine_mailbridge.policy.decide import decide
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity
 from redmine_mailbridge.settings.issue import Route

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
-from redmine_mailbridge.model.plan import FactRequest, NewUser
+from redmine_mailbridge.model.facts import FactRequest
+from redmine_mailbridge.model.plan import NewUser
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.metadata import MetadataCache

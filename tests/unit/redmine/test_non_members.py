@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from redmine_mailbridge.model.plan import Project
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.rights import Rights

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
-from redmine_mailbridge.model.plan import Action, Issue, IssueFields, Plan, Project
+from redmine_mailbridge.model.facts import Issue, Project
+from redmine_mailbridge.model.plan import Action, IssueFields, Plan
 from redmine_mailbridge.policy.issue_text import size_in_redmine
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload, issue_request, note_request
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed, sees

@@ -7,9 +7,10 @@ import pytest
 
 from redmine_mailbridge.errors import RedmineUnclear
 from redmine_mailbridge.mail.parse import parse
+from redmine_mailbridge.model.facts import Issue
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.model.plan import Action, Issue, IssueFields, Plan
+from redmine_mailbridge.model.plan import Action, IssueFields, Plan
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.redmine.groups import Groups
 from redmine_mailbridge.redmine.writer import Writer

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from redmine_mailbridge.errors import RedmineRefused, SettingsUnfit
+from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.model.plan import Action, IssueFields, Plan, Project
+from redmine_mailbridge.model.plan import Action, IssueFields, Plan
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.tasks.receive.private_issue import PERMISSIONS, kept_private
 from tests.unit.tasks.fake_redmine import FakeRedmine

@@ -8,7 +8,8 @@ import pytest
 
 from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable
 from redmine_mailbridge.mail.parse import parse
-from redmine_mailbridge.model.plan import Action, Facts, Issue, Plan, Project
+from redmine_mailbridge.model.facts import Facts, Issue, Project
+from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.tasks.receive.settings_fitness import DecisionAttempt, SettingsFitness
