@@ -26,9 +26,10 @@ from redmine_mailbridge.policy.requested_fields import RequestedFields, filled_f
 from redmine_mailbridge.policy.rules import MatchedRules
 from redmine_mailbridge.policy.sender import Sender
 from redmine_mailbridge.policy.settings_alone import ORDINARY
+from redmine_mailbridge.redmine.attributes import Tracker
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.facts import FactFinder
-from redmine_mailbridge.redmine.metadata import MetadataCache, Tracker
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import issue_request
 from redmine_mailbridge.redmine.trial import TrialRefusal, TrialWrites
 from redmine_mailbridge.settings.mailbox import MailboxSettings

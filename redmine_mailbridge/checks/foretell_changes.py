@@ -10,7 +10,8 @@ from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.policy.issue_fields import known_id
-from redmine_mailbridge.redmine.metadata import MetadataCache, Statuses, Tracker
+from redmine_mailbridge.redmine.attributes import Statuses, Tracker
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.issue import IssueSettings
 from redmine_mailbridge.settings.time_rules import TimeRule
 from redmine_mailbridge.util.dataclass import dataclass

@@ -7,7 +7,8 @@ from redmine_mailbridge.checks.names import NameChecks, problems, unknown_projec
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.samples import Samples
 from redmine_mailbridge.model.facts import Project
-from redmine_mailbridge.redmine.metadata import MetadataCache, Tracker
+from redmine_mailbridge.redmine.attributes import Tracker
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.time_rules import TimeRule
 

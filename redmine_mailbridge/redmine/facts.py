@@ -13,9 +13,9 @@ from redmine_mailbridge.redmine.lazy import LazyMapping
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.note_lookup import NoteLocator
 from redmine_mailbridge.redmine.recovery import newest_of
-from redmine_mailbridge.redmine.responses import is_closed
+from redmine_mailbridge.redmine.responses import is_closed, utc
 from redmine_mailbridge.redmine.rights import sees
-from redmine_mailbridge.redmine.users import UserWithRights, utc
+from redmine_mailbridge.redmine.user_values import UserWithRights
 from redmine_mailbridge.util.dataclass import dataclass
 
 NOBODY: frozenset[str] = frozenset()

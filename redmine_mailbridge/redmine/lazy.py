@@ -7,7 +7,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, ValuesView
 from typing import TypeVar
 
-from redmine_mailbridge.redmine.users import Users, UserWithRights
+from redmine_mailbridge.redmine.user_values import UserWithRights
+from redmine_mailbridge.redmine.users import Users
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -6,18 +6,17 @@ Every name is in lower case. A key without admin rights sees less; what it canno
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.model.facts import FieldKind, Project
+from redmine_mailbridge.model.facts import Project
+from redmine_mailbridge.redmine.attributes import CustomField, Statuses, Tracker, ids_by_name, kind_of, tracker_of
 from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.lazy import Assignable, LazyMapping
 from redmine_mailbridge.redmine.non_members import NonMembers
 from redmine_mailbridge.redmine.rights import Rights, Role, allowed
 from redmine_mailbridge.redmine.users import Users
 from redmine_mailbridge.util.cache import Cache
-from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.suggest import NameMap
 
 MOST_MEMBERS = 100
@@ -29,41 +28,6 @@ YOUNG = 5.0
 SAMPLES = 25
 """How many of a project's newest issues show its custom fields to a key that may not list them."""
 INCLUDE = "trackers,issue_categories,enabled_modules,issue_custom_fields"
-
-
-@dataclass(frozen=True, slots=True)
-class Statuses:
-    """Issue statuses: id by lower-case name, the ids of closed statuses, and the names as Redmine shows them."""
-
-    ids: Mapping[str, int]
-    closed: frozenset[int]
-    names: Mapping[int, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Tracker:
-    """A tracker. `fields` are its issues' standard fields, None if Redmine does not report them;
-    `default_status` is the id of the status of new issues.
-    """
-
-    id: int
-    name: str
-    fields: frozenset[str] | None = None
-    default_status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CustomField:
-    """An issue custom field, visible to an admin's key only. `tracker_ids` are those that have it."""
-
-    id: int
-    name: str
-    format: str
-    filterable: bool
-    required: bool
-    tracker_ids: frozenset[int]
-    default: str
-    kind: FieldKind
 
 
 class MetadataCache:
@@ -210,8 +174,8 @@ class MetadataCache:
             public=bool(values.get("is_public", False)),
             active=values.get("status", 1) == 1,
             issue_tracking=tracking,
-            trackers=_ids(values.get("trackers", ())),
-            categories=_ids(values.get("issue_categories", ())),
+            trackers=ids_by_name(values.get("trackers", ())),
+            categories=ids_by_name(values.get("issue_categories", ())),
             versions=LazyMapping(lambda: self._versions(identifier)) if tracking else {},
             custom_fields=LazyMapping(lambda: self._project_fields(values)),
             members=Assignable(int(values["id"]), self.people, lambda: self._members(identifier)),
@@ -221,13 +185,13 @@ class MetadataCache:
     def _versions(self, identifier: str) -> Mapping[str, int]:
         """The open versions, shared ones included; Redmine returns all on one page."""
         versions = self._or_nothing(f"/projects/{identifier}/versions.json", "versions")
-        return _ids(v for v in versions if v.get("status") == "open")
+        return ids_by_name(v for v in versions if v.get("status") == "open")
 
     def _project_fields(self, project: Mapping[str, Any]) -> Mapping[str, int]:
         """The issue custom fields of a project. Before 5.1 Redmine lists there only those that are not for all
         projects, and nowhere which are: no project lists them, and a key without admin rights sees them in issues.
         """
-        named = _ids(project.get("issue_custom_fields", ()))
+        named = ids_by_name(project.get("issue_custom_fields", ()))
         if self.can_impersonate:
             ids = set(named.values())
             if not self.people.is_5_1():
@@ -239,7 +203,7 @@ class MetadataCache:
             return named
         newest = [("project_id", str(project["id"])), ("status_id", "*"), ("limit", str(SAMPLES))]
         issues = self._or_nothing("/issues.json", "issues", newest)
-        return _ids(
+        return ids_by_name(
             [*project.get("issue_custom_fields", ()), *(f for issue in issues for f in issue.get("custom_fields", ()))]
         )
 
@@ -304,7 +268,7 @@ class MetadataCache:
     def _fetch_statuses(self) -> Statuses:
         statuses = self._client.get("/issue_statuses.json").get("issue_statuses", [])
         closed = frozenset(int(s["id"]) for s in statuses if s.get("is_closed"))
-        return Statuses(_ids(statuses), closed, {int(s["id"]): str(s["name"]) for s in statuses})
+        return Statuses(ids_by_name(statuses), closed, {int(s["id"]): str(s["name"]) for s in statuses})
 
     def _fetch_only(self) -> frozenset[int]:
         """The issue custom fields that a project lists: those that are not for all projects."""
@@ -313,14 +277,14 @@ class MetadataCache:
 
     def _fetch_trackers(self) -> Mapping[int, Tracker]:
         trackers = self._or_nothing("/trackers.json", "trackers")
-        return {int(tracker["id"]): _tracker(tracker) for tracker in trackers}
+        return {int(tracker["id"]): tracker_of(tracker) for tracker in trackers}
 
     def _fetch_priorities(self) -> Mapping[str, int]:
         priorities = self._client.get("/enumerations/issue_priorities.json").get("issue_priorities", [])
-        return _ids(entry for entry in priorities if entry.get("active", True))
+        return ids_by_name(entry for entry in priorities if entry.get("active", True))
 
     def _fetch_groups(self) -> Mapping[str, int]:
-        return _ids(self._or_nothing("/groups.json", "groups")) if self.can_impersonate else {}
+        return ids_by_name(self._or_nothing("/groups.json", "groups")) if self.can_impersonate else {}
 
     def _fetch_fields(self) -> tuple[CustomField, ...]:
         if not self.can_impersonate:
@@ -330,7 +294,7 @@ class MetadataCache:
             CustomField(
                 int(f["id"]), str(f["name"]), str(f.get("field_format", "")), bool(f.get("is_filter")),
                 bool(f.get("is_required")), frozenset(int(t["id"]) for t in f.get("trackers", ())),
-                str(f.get("default_value") or ""), _kind(f),
+                str(f.get("default_value") or ""), kind_of(f),
             )
             for f in fields if f.get("customized_type") == "issue"
         )  # fmt: skip
@@ -339,28 +303,3 @@ class MetadataCache:
         """Given the path of a list, return it, or an empty one if the key may not see it."""
         answer = self._client.get_or_none(path, list(params))
         return [] if answer is None else answer.get(container, [])
-
-
-def _tracker(tracker: Mapping[str, Any]) -> Tracker:
-    fields, status = tracker.get("enabled_standard_fields"), tracker.get("default_status") or {}
-    return Tracker(
-        int(tracker["id"]),
-        str(tracker["name"]),
-        None if fields is None else frozenset(map(str, fields)),
-        status.get("id"),
-    )
-
-
-def _kind(field: Mapping[str, Any]) -> FieldKind:
-    """Given a custom field from the API, return the values that it accepts."""
-    options: dict[str, str] = {}
-    for entry in field.get("possible_values") or ():
-        value = str(entry.get("value", ""))
-        options.setdefault(str(entry.get("label") or value).strip().casefold(), value)
-    trackers = frozenset(int(tracker["id"]) for tracker in field.get("trackers", ()))
-    return FieldKind(str(field.get("field_format", "")), bool(field.get("multiple")), options, trackers)
-
-
-def _ids(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:
-    """Given things with id and name, return the id by lower-case name; the first wins."""
-    return NameMap((str(entry["name"]).strip(), int(entry["id"])) for entry in entries)

@@ -231,3 +231,8 @@ def place(response: requests.Response) -> str:
     """Given a response, return its request, without the query."""
     url = urlsplit(str(response.request.url))
     return f"{response.request.method} {url.scheme}://{url.netloc}{url.path}"
+
+
+def utc(text: str | None) -> dt.datetime | None:
+    """Given a time from the API (2026-01-02T03:04:05Z), return it, or None."""
+    return dt.datetime.fromisoformat(text) if text else None

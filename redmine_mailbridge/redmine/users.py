@@ -4,27 +4,24 @@ Requires a key with admin rights for full results; with another it knows the mem
 `can_find_users` is False.
 """
 
-import datetime as dt
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Literal
+from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 from redmine_mailbridge.model.facts import User
 from redmine_mailbridge.model.plan import NewUser
 from redmine_mailbridge.policy.sender import numbered
 from redmine_mailbridge.redmine.client import Client
-from redmine_mailbridge.redmine.rights import Rights, Role
+from redmine_mailbridge.redmine.rights import Role
 from redmine_mailbridge.redmine.text_cleaning import without_wide
+from redmine_mailbridge.redmine.user_values import STATUS_NUMBER, UserWithRights, user_of
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.util.cache import Cache
-from redmine_mailbridge.util.dataclass import dataclass
 
-STATUS: Mapping[int, Literal["active", "registered", "locked"]] = {1: "active", 2: "registered", 3: "locked"}
-STATUS_NUMBER = {name: number for number, name in STATUS.items()}
 NOBODY_LIFE = 60.0
 """Seconds for which "no user has this address" is cached: short, since an admin who adds a user waits for it."""
 OPEN_ISSUES_LIFE = 60.0
@@ -32,15 +29,6 @@ OPEN_ISSUES_LIFE = 60.0
 MOST_LOGINS = 50
 """How many logins are tried for a new user."""
 NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
-
-
-@dataclass(frozen=True, slots=True)
-class UserWithRights:
-    """A user with its rights, returned by one request."""
-
-    user: User
-    rights: Rights
-    custom_fields: Mapping[int, str]
 
 
 class Users:
@@ -63,7 +51,7 @@ class Users:
 
     def me(self) -> UserWithRights:
         """Return the key's own user with its rights."""
-        return self._me.get("me", lambda: _person(self._client.whoami([("include", "memberships")])))
+        return self._me.get("me", lambda: user_of(self._client.whoami([("include", "memberships")])))
 
     @property
     def can_find_users(self) -> bool:
@@ -179,7 +167,7 @@ class Users:
             raise
         finally:  # in any case, "no user has this address" is no longer cached
             self._forget_new(new)
-        return _person(answer["user"]).user
+        return user_of(answer["user"]).user
 
     def _post_user(self, values: dict[str, Any], *, inform: bool) -> Mapping[str, Any]:
         """Given a new user's values, create it; with 3-byte characters if Redmine fails on others (an old MySQL).
@@ -207,7 +195,7 @@ class Users:
 
     def _fetch(self, user_id: int) -> UserWithRights | None:
         answer = self._client.get_or_none(f"/users/{user_id}.json", [("include", "memberships,groups")])
-        return None if answer is None else _person(answer["user"])
+        return None if answer is None else user_of(answer["user"])
 
     def _fetch_role(self, role_id: int) -> Role:
         answer = self._client.get_or_none(f"/roles/{role_id}.json")
@@ -298,33 +286,3 @@ def _plain(address: str) -> str:
 
 def _mail_is(operator: str, *values: str) -> list[tuple[str, str | int]]:
     return [("f[]", "mail"), ("op[mail]", operator), *(("v[mail][]", value) for value in values)]
-
-
-def _person(values: Mapping[str, Any]) -> UserWithRights:
-    """Given a user from the API, return it as a value. `status` is visible to admins only."""
-    user = User(
-        id=int(values["id"]),
-        login=str(values.get("login", "")),
-        name=f"{values.get('firstname', '')} {values.get('lastname', '')}".strip(),
-        mail=str(values.get("mail") or ""),
-        status=STATUS.get(int(values.get("status", 1)), "locked"),
-        admin=bool(values.get("admin", False)),
-        created_on=utc(values.get("created_on")),
-    )
-    rights = Rights(
-        user_id=user.id,
-        admin=user.admin,
-        active=user.status == "active",
-        groups=frozenset(int(g["id"]) for g in values.get("groups", ())),
-        roles={
-            int(m["project"]["id"]): frozenset(int(r["id"]) for r in m.get("roles", ()))
-            for m in values.get("memberships", ()) if "project" in m
-        },
-    )  # fmt: skip
-    fields = {int(f["id"]): str(f.get("value") or "") for f in values.get("custom_fields", ())}
-    return UserWithRights(user, rights, fields)
-
-
-def utc(text: str | None) -> dt.datetime | None:
-    """Given a time from the API (2026-01-02T03:04:05Z), return it, or None."""
-    return dt.datetime.fromisoformat(text) if text else None

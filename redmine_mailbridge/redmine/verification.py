@@ -3,9 +3,10 @@
 Each difference is one English line for the message's history and the log, without any text of the message.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.text_cleaning import same_text
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -91,3 +92,32 @@ def _named(thing: Mapping[str, Any]) -> str:
     if not thing:
         return "none"
     return f"{thing['name']} ({thing['id']})" if "name" in thing else str(thing.get("id"))
+
+
+def amendable(changed: Iterable[Mismatch]) -> tuple[str, ...]:
+    """The attributes that another user may set afterwards; a text that users may have edited is left alone."""
+    return tuple(dict.fromkeys(d.attribute for d in changed if d.attribute not in (*TEXTS, "project_id")))
+
+
+def changed_since(issue: Mapping[str, Any], after: int) -> frozenset[str | int]:
+    """The attributes, and custom fields by their ids, that were changed since an entry of its history."""
+    later = [
+        detail for entry in issue.get("journals", ()) if int(entry["id"]) > after for detail in entry.get("details", ())
+    ]
+    fields = {int(detail["name"]) for detail in later if detail.get("property") == "cf"}
+    return frozenset({str(detail.get("name")) for detail in later if detail.get("property") == "attr"} | fields)
+
+
+def names_of(changed: Iterable[Mismatch]) -> frozenset[str | int]:
+    """The attributes, and custom fields by their ids, that differ."""
+    return frozenset(mismatch.field or mismatch.attribute for mismatch in changed)
+
+
+def requested_names(requested: Mapping[str, Any]) -> frozenset[str | int]:
+    """The attributes, and custom fields by their ids, that a request sets."""
+    return frozenset(requested) | {int(field["id"]) for field in requested.get("custom_fields", ())}
+
+
+def changes_of(request: NoteRequest) -> dict[str, Any]:
+    """What the request changes of the issue, beside its note."""
+    return {name: value for name, value in request.attributes.items() if name not in ("notes", "private_notes")}

@@ -4,7 +4,7 @@ The caller stores an intent (the request as JSON) before each, and after `Redmin
 it writes again.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,18 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.recognise import as_made, missing_files, missing_text
 from redmine_mailbridge.redmine.recovery import WriteRecovery, newest_of
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
+from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.redmine.text_cleaning import clean_line, same_text
 from redmine_mailbridge.redmine.trial import TrialWrites
-from redmine_mailbridge.redmine.users import utc
-from redmine_mailbridge.redmine.verification import TEXTS, Mismatch, author_mismatches, issue_mismatches
+from redmine_mailbridge.redmine.verification import (
+    amendable,
+    author_mismatches,
+    changed_since,
+    changes_of,
+    issue_mismatches,
+    names_of,
+    requested_names,
+)
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -115,10 +123,10 @@ class Writer:
             *_file_mismatches(request, missing),
         )  # fmt: skip
         # once users have changed it, differences may be theirs, and stay
-        ignored = () if issue.get("journals") else _amendable(changed)
+        ignored = () if issue.get("journals") else amendable(changed)
         text = missing_text(str(request.attributes.get("description", "")), as_made(issue).get("description"))
         return Written(
-            int(issue["id"]), None, mismatches, ignored, _unlike(changed) - changed_since(issue, 0), text, missing
+            int(issue["id"]), None, mismatches, ignored, names_of(changed) - changed_since(issue, 0), text, missing
         )
 
     def prepare_note(self, request: NoteRequest) -> tuple[NoteRequest, tuple[str, ...]]:
@@ -157,14 +165,14 @@ class Writer:
         issue = self.recovery.issue(request.issue)
         match = self.recovery.journal(issue, requests, after, claimed, taken=taken)
         if match is None:
-            changed = issue_mismatches(_changes(request), issue)
+            changed = issue_mismatches(changes_of(request), issue)
             mismatches = tuple(map(str, changed))
             if request.notes.strip() or request.uploads:
                 mismatches = (f"Redmine took no note on #{request.issue}: the writer may not add one", *mismatches)
-            return Written(request.issue, None, mismatches, _amendable(changed), _unlike(changed))
+            return Written(request.issue, None, mismatches, amendable(changed), names_of(changed))
         request, journal = match
         number = int(journal["id"])
-        changed = issue_mismatches(_changes(request), issue)
+        changed = issue_mismatches(changes_of(request), issue)
         author, files = request.author_id or self._own_id(request), missing_files(request, issue)
         mismatches = (
             *map(str, author_mismatches(author, request.as_login, journal["user"])),
@@ -175,10 +183,10 @@ class Writer:
         if request.private and not journal.get("private_notes"):
             mismatches = (*self._hide(request, number), *mismatches)
         # once people have gone on after it, what is not as asked may be their doing, and stays
-        ignored = _amendable(changed) if newest_of(issue) == number else ()
+        ignored = amendable(changed) if newest_of(issue) == number else ()
         text = "" if journal.get("updated_by") else missing_text(request.notes, journal.get("notes"))
         return Written(
-            request.issue, number, mismatches, ignored, _unlike(changed) - changed_since(issue, number), text, files
+            request.issue, number, mismatches, ignored, names_of(changed) - changed_since(issue, number), text, files
         )
 
     def amend(self, request: IssueRequest | NoteRequest, written: Written) -> Written:
@@ -200,11 +208,11 @@ class Writer:
                 written, mismatches=(*written.mismatches, f"not set by the bridge's own user either: {error}")
             )
         still = issue_mismatches(asked, self.recovery.issue(written.issue))
-        done = [name for name in written.ignored_attributes if name not in _amendable(still)]
+        done = [name for name in written.ignored_attributes if name not in amendable(still)]
         lines = (f"set by the bridge's own user: {', '.join(done)}",) if done else ()
-        unlike = (written.unlike - _names(asked)) | _unlike(still)
+        unlike = (written.unlike - requested_names(asked)) | names_of(still)
         return replace(
-            written, mismatches=(*written.mismatches, *lines), ignored_attributes=_amendable(still), unlike=unlike
+            written, mismatches=(*written.mismatches, *lines), ignored_attributes=amendable(still), unlike=unlike
         )
 
     def add_watcher(self, issue: int, user_id: int) -> str | None:
@@ -277,32 +285,6 @@ class Writer:
         if request.as_login is not None:
             return None
         return request.own_id or self._metadata.people.me().user.id
-
-
-def _amendable(changed: Iterable[Mismatch]) -> tuple[str, ...]:
-    """The attributes that another user may set afterwards; a text that users may have edited is left alone."""
-    return tuple(dict.fromkeys(d.attribute for d in changed if d.attribute not in (*TEXTS, "project_id")))
-
-
-def changed_since(issue: Mapping[str, Any], after: int) -> frozenset[str | int]:
-    """The attributes, and custom fields by their ids, that were changed since an entry of its history."""
-    later = [
-        detail for entry in issue.get("journals", ()) if int(entry["id"]) > after for detail in entry.get("details", ())
-    ]
-    fields = {int(detail["name"]) for detail in later if detail.get("property") == "cf"}
-    return frozenset({str(detail.get("name")) for detail in later if detail.get("property") == "attr"} | fields)
-
-
-def _unlike(changed: Iterable[Mismatch]) -> frozenset[str | int]:
-    return frozenset(mismatch.field or mismatch.attribute for mismatch in changed)
-
-
-def _names(requested: Mapping[str, Any]) -> frozenset[str | int]:
-    return frozenset(requested) | {int(field["id"]) for field in requested.get("custom_fields", ())}
-
-
-def _changes(request: NoteRequest) -> dict[str, Any]:
-    return {name: value for name, value in request.attributes.items() if name not in ("notes", "private_notes")}
 
 
 def _file_mismatches(request: IssueRequest | NoteRequest, missing: tuple[str, ...]) -> tuple[str, ...]:

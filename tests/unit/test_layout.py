@@ -59,7 +59,6 @@ LONGER = {
     "oauth/client.py",  # one class: the requests to one provider
     "redmine/client.py",  # one class: each request to Redmine
     "redmine/metadata.py",  # one cache with one method per kind of metadata
-    "redmine/users.py",  # one cache of users and their rights
     "redmine/write_intent.py",  # one value with each form in which it is sent again
     "redmine/writer.py",  # each write request to issues stands in this file alone
     "store/tables.py",  # all tables

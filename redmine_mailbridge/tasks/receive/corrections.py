@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import IssueRequest
+from redmine_mailbridge.redmine.verification import changed_since
 from redmine_mailbridge.redmine.write_intent import WriteIntent
-from redmine_mailbridge.redmine.writer import Writer, Written, changed_since
+from redmine_mailbridge.redmine.writer import Writer, Written
 
 
 def renewed(intent: WriteIntent, written: Written, writer: Writer, metadata: MetadataCache) -> Written:

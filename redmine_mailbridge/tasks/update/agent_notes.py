@@ -32,8 +32,8 @@ from redmine_mailbridge.redmine.facts import read_issue
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue, visible_issue
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
+from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.redmine.rights import sees
-from redmine_mailbridge.redmine.users import utc
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions, RateLimited

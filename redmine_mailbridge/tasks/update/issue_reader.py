@@ -8,8 +8,7 @@ from redmine_mailbridge.model.authorship import JournalAuthorship, Participants
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.recent_issues import CachedIssue, RecentIssues
-from redmine_mailbridge.redmine.responses import is_closed
-from redmine_mailbridge.redmine.users import utc
+from redmine_mailbridge.redmine.responses import is_closed, utc
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueOrigin, IssueRow, JournalMail, JournalRow
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields

@@ -12,7 +12,7 @@ from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
-from redmine_mailbridge.redmine.users import utc
+from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.rule_runs import RuleRun
