@@ -56,6 +56,10 @@ SHOWN: dict[str, tuple[str, str]] = {
         'from = anna | auth = passed | forwards = kim | set = forwarded = "original"',
         "kim@client.example, from a forwarded message, is the requester: anna vouches for it (issue.forwarded)",
     ),
+    "issue.agent_replies": (
+        'from = anna | auth = passed | ref = tag:10 | sees = yes | notes = yes | set = agent_replies = "mail"',
+        "the reply of the agent anna is sent to the requester (agent_replies)",
+    ),
     "issue.keywords_from": (
         'text = Priority: High | set = allow_override = "priority"; keywords_from = "anyone"',
         'priority "High" from a keyword line',
