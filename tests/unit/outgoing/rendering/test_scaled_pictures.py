@@ -112,3 +112,49 @@ def test_modes(mode: str) -> None:
     picture = scaled(encoded(Image.new(mode, (30, 30)), "PNG"), 10)
     with Image.open(io.BytesIO(picture.content)) as shown:
         assert ((10, 10), mode in {"LA", "RGBA"}) == (shown.size, shown.mode == "RGBA")
+
+
+@pytest.mark.fault("A30-1")
+def test_a_progressive_picture_of_many_scans() -> None:
+    """Scans that are repeated without end, some bytes each, would take minutes: they are counted before."""
+    content = encoded(Image.new("RGB", (1000, 1000), "red"), "JPEG", progressive=True)
+    last = content.rindex(b"\xff\xda")
+    assert "image/jpeg" == scaled(content, 500).content_type
+    with pytest.raises(PictureUnusable, match="scans"):
+        scaled(content[:-2] + content[last:-2] * 200 + content[-2:], 500)
+
+
+@pytest.mark.fault("A30-2")
+def test_a_photograph_with_a_second_one_in_its_file() -> None:
+    """Phones write a preview or a map of brightness behind the picture: it stays a JPEG."""
+    photo = Image.effect_noise((600, 400), 50).convert("RGB")
+    content = encoded(photo, "MPO", save_all=True, append_images=[photo.resize((60, 40))])
+    with Image.open(io.BytesIO(content)) as opened:
+        assert "MPO" == opened.format
+    picture = scaled(content, 300)
+    assert ("image/jpeg", 300, 200) == (picture.content_type, picture.shown.width, picture.shown.height)
+
+
+@pytest.mark.fault("A30-3")
+def test_how_large_a_jpeg_may_be() -> None:
+    """A photograph of 48 million pixels is decoded at a fraction of its size; a progressive one cannot be."""
+    plain = Image.new("L", (8000, 6000))
+    picture = scaled(encoded(plain, "JPEG"), 1200)
+    assert (1200, 900) == (picture.shown.width, picture.shown.height)
+    with pytest.raises(PictureUnusable, match="8000 × 6000"):
+        scaled(encoded(plain, "JPEG", progressive=True), 1200)
+    with pytest.raises(PictureUnusable, match="9000 × 8000"):
+        scaled(encoded(Image.new("L", (9000, 8000)), "JPEG"), 1200)
+
+
+@pytest.mark.fault("A30-4")
+def test_any_fault_of_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the library raises is the picture's fault: the note is mailed."""
+    for fault in (AttributeError, ZeroDivisionError, AssertionError, RecursionError, MemoryError):
+
+        def fails(_self: Image.Image, _size: tuple[int, int], fault: type[Exception] = fault) -> None:
+            raise fault("x")
+
+        monkeypatch.setattr(Image.Image, "thumbnail", fails)
+        with pytest.raises(PictureUnusable, match=fault.__name__):
+            scaled(encoded(Image.new("RGB", (9, 9)), "PNG"), 500)
