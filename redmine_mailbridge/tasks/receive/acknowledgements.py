@@ -160,7 +160,7 @@ def _answer_address(message: Message, pending_replies: PendingReplies, *, anybod
     From (RFC 5322 section 3.6.2). An address other than From's is used only if the sender is proven, or `anybody` is
     set: otherwise a sender could make the program write to any address.
     """
-    if pending_replies.account:
+    if pending_replies.account or "withheld" in pending_replies.kinds:
         return Address("", pending_replies.account)
     if pending_replies.address:
         return Address(pending_replies.name, pending_replies.address)
@@ -186,6 +186,8 @@ def _variables(
     asks = message.sender
     if pending_replies.address:
         asks = Address(pending_replies.name, pending_replies.address)
+    if pending_replies.account and not proven:
+        asks = Address("", pending_replies.account)
     name = asks.name if proven else plain_name(as_written(asks.name))
     return profile.variables(now) | {
         **({"issue": about} if issue else {}),

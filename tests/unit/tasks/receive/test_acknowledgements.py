@@ -164,6 +164,18 @@ def test_an_agent_is_told_at_the_address_of_the_account(store: Store, *, proven:
     assert "Printer" not in answer.content.decode()
 
 
+@pytest.mark.fault("A29-5")
+def test_a_withheld_reply_is_reported_to_the_account_only(store: Store) -> None:
+    """Without an address of the account nobody is informed; and the agent is not greeted by what From says."""
+    profile = replace(PROFILE, kinds=frozenset({"withheld"}), trust_reply_to=True)
+    earned = PendingReplies(("withheld",), rejection_reason="no_access", proven=True)
+    assert "no answer" in (why(one(store, earned, profile, Reply_To="kim@evil.example")) or "")
+    earned = replace(earned, proven=False, account="anna@corp.example")
+    to, text = sent(one(store, earned, profile, From="Pay Now <anna@corp.example>"))
+    assert "anna@corp.example" == to
+    assert "Pay Now" not in text
+
+
 def test_the_answer_belongs_to_the_mail_and_its_issue(store: Store) -> None:
     """It refers to the mail, and its Message-ID is signed for the issue; without one it is ours all the same."""
     message = message_from_bytes(one(store).content, policy=policy.default)
