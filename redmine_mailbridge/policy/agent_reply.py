@@ -6,6 +6,7 @@ only the mail server's verdict counts, under `trust = "authenticated"`, and the 
 In any other case it is private, and the account's own address receives a message with the reason.
 """
 
+import re
 from dataclasses import replace
 
 from redmine_mailbridge.model.facts import Issue, User
@@ -16,6 +17,11 @@ from redmine_mailbridge.policy.own_mail import sent_by_machine
 from redmine_mailbridge.util.dataclass import dataclass
 
 PRIVATE = "/private"
+_IGNORED = r"[\s\u200b-\u200f\u2060\ufeff\xad*_`\\\\]*"
+"""Invisible characters around the command, and markup."""
+_COMMAND = re.compile(rf"{_IGNORED}{PRIVATE}(?![\w/-])[:;,.!*_`]*[\s\u200b-\u200f\u2060\ufeff\xad]*", re.IGNORECASE)
+_KEYWORD = re.compile(r"\s*[^\W\d_][^:\n]{0,60}:[ \t]*\S.*")
+"""A line that may be a keyword line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +39,20 @@ def judge(context: DecisionContext, match: IssueMatch, issue: Issue, *, by_hand:
     """Given a reply and the issue that it may reach, return it with what happens to an agent's note. What a person
     files (`by_hand`) is not the agent's own decision: it is private if the agent said so, and sent to no one.
     """
+    settings = {route.issue.agent_replies for route in context.routes}
     setting = context.route.issue.agent_replies
     agent = _agent(context, issue)
-    if setting == "note" or agent is None:
-        return JudgedReply(context, match)
-    if sent_by_machine(context.message):
-        context.steps.add(f"a machine sent it in the name of {agent.login}: it is not sent to the requester")
+    if settings == {"note"} or agent is None:
         return JudgedReply(context, match)
     context, asked = _without_command(context)
+    own = agent.id == issue.author_id
+    if not asked and (own or setting == "note"):
+        return JudgedReply(context, match)
     if asked or setting == "private" or match.private:
-        why = f"its first line is {PRIVATE}" if asked else "agent_replies" if setting == "private" else match.how
+        why = f"it begins with {PRIVATE}" if asked else "agent_replies" if setting == "private" else match.how
         context.steps.add(f"the reply of the agent {agent.login} is a private note ({why})")
         return JudgedReply(context, replace(match, private=True), AgentReply())
-    if by_hand:
+    if by_hand or _unsent(context, agent):
         return JudgedReply(context, match)
     obstacle = _obstacle(context, match)
     if obstacle is None:
@@ -54,6 +61,26 @@ def judge(context: DecisionContext, match: IssueMatch, issue: Issue, *, by_hand:
     why = OBSTACLES[obstacle]
     context.steps.add(f"the reply of the agent {agent.login} is private and not sent to the requester: {why}")
     return JudgedReply(context, replace(match, private=True), AgentReply(not_mailed=obstacle, account=agent.mail))
+
+
+def continues(context: DecisionContext, issue: Issue) -> bool:
+    """Is it a reply of an agent that stays in its issue, even if others' replies to a closed one create a new one?"""
+    agent = _agent(context, issue)
+    return (
+        context.about(issue).route.issue.agent_replies != "note" and agent is not None and agent.id != issue.author_id
+    )
+
+
+def private_by_command(context: DecisionContext, match: IssueMatch) -> tuple[DecisionContext, IssueMatch]:
+    """Given a mail that becomes a new issue, return it with its match: that is private if an agent's mail, proven or
+    not, begins with `/private`, for example a reply that does not reach its issue.
+    """
+    user, key = context.sender.user or context.sender.claimed, context.sender.address.key
+    settings = {route.issue.agent_replies for route in context.routes}
+    if settings == {"note"} or user is None or all(key not in agents for agents in context.facts.agents.values()):
+        return context, match
+    context, asked = _without_command(context)
+    return context, (replace(match, private=True) if asked else match)
 
 
 OBSTACLES = {
@@ -66,12 +93,23 @@ OBSTACLES = {
 
 def _agent(context: DecisionContext, issue: Issue) -> User | None:
     """The agent whose address the sender has, proven or not: an active user who may edit issues in the project, and who
-    neither wrote the issue nor is behind another From address.
+    is not behind another From address.
     """
     user = context.sender.user or context.sender.claimed
-    if user is None or user.status != "active" or context.sender.through is not None or user.id == issue.author_id:
+    if user is None or user.status != "active" or context.sender.through is not None:
         return None
     return user if context.sender.address.key in context.facts.agents.get(issue.project, ()) else None
+
+
+def _unsent(context: DecisionContext, agent: User) -> bool:
+    """Is the reply none that the agent sends to the requester now: a machine's, or old mail?"""
+    if sent_by_machine(context.message):
+        context.steps.add(f"a machine sent it in the name of {agent.login}: it is not sent to the requester")
+        return True
+    if context.facts.first_sync:
+        context.steps.add(f"the reply of the agent {agent.login} is old mail: it is not sent to the requester")
+        return True
+    return False
 
 
 def _obstacle(context: DecisionContext, match: IssueMatch) -> NotMailed | None:
@@ -86,12 +124,29 @@ def _obstacle(context: DecisionContext, match: IssueMatch) -> NotMailed | None:
 
 
 def _without_command(context: DecisionContext) -> tuple[DecisionContext, bool]:
-    """The message without `/private` in its first line, and whether that was there."""
+    """The message without `/private` at its start, and whether that was there. Lines that may be keyword lines can
+    precede it; what else is in its line is part of the text.
+    """
     body = context.message.body
-    texts, asked = {}, False
-    for name in ("written", "whole"):
-        line, _, rest = getattr(body, name).lstrip().partition("\n")
-        if line.strip().lower() == PRIVATE:
-            texts[name], asked = rest.lstrip("\n"), True
-    message = replace(context.message, body=replace(body, **texts))
-    return (replace(context, message=message) if asked else context), asked
+    written, whole = _after_command(body.written), _after_command(body.whole)
+    if written is None and whole is None:
+        return context, False
+    kept = replace(
+        body, written=body.written if written is None else written, whole=body.whole if whole is None else whole
+    )
+    return replace(context, message=replace(context.message, body=kept)), True
+
+
+def _after_command(text: str) -> str | None:
+    """The text without the command; None if there is none."""
+    lines = text.split("\n")
+    first = next((n for n, line in enumerate(lines) if _says(line) and not _KEYWORD.fullmatch(line)), None)
+    command = None if first is None else _COMMAND.match(lines[first])
+    if first is None or command is None:
+        return None
+    return "\n".join((*lines[:first], lines[first][command.end() :], *lines[first + 1 :])).lstrip("\n")
+
+
+def _says(line: str) -> bool:
+    """Is there anything to read in a line?"""
+    return re.fullmatch(_IGNORED, line) is None

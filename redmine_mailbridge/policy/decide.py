@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from redmine_mailbridge.model.facts import Facts, Issue
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.plan import Action, Plan, RejectionReason
+from redmine_mailbridge.policy.agent_reply import continues
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.follow import follow
 from redmine_mailbridge.policy.issue_match import IssueMatch, find_thread
@@ -126,10 +127,11 @@ def _elsewhere(context: DecisionContext) -> str:
 def _starts_again(context: DecisionContext, issue: Issue) -> str:
     """Given the issue that a message may reach, return why it creates a new issue nevertheless; "" if it does not.
 
-    That is a reply to a closed issue, if the route says so, or if it arrives later than reopen_within.
+    That is a reply to a closed issue, if the route says so, or if it arrives later than reopen_within; not an agent's
+    reply that is to reach the requester of that issue.
     """
     settings = context.route.issue
-    if not issue.closed or not context.message.automatic.may_change_status:
+    if not issue.closed or not context.message.automatic.may_change_status or continues(context, issue):
         return ""
     if settings.closed_reply == "new":
         return f"#{issue.id} is closed"

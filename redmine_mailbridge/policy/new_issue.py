@@ -2,6 +2,7 @@
 
 from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.model.plan import Action, NewUser, Plan, RejectionReason
+from redmine_mailbridge.policy.agent_reply import private_by_command
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, watchers
 from redmine_mailbridge.policy.issue_match import IssueMatch
@@ -26,6 +27,7 @@ class Author:
 
 def create(context: DecisionContext, thread: IssueMatch, again: str) -> Plan:
     """Given a message that reaches no issue, or follows a closed one (`again` is why), return the plan."""
+    context, thread = private_by_command(context, thread)
     message = context.message
     matched = apply_rules(message, context.route, context.steps)
     acting = next((rule for rule in matched.rules if rule.action), None)
@@ -126,7 +128,7 @@ def _written(
         keywords = keywords.dropping("project")
     requested = requested_of_new(message, context.sender, context.route, matched, keywords.values)
     if thread.private:
-        requested.want("is_private", "1", "the private note that it answers")
+        requested.want("is_private", "1", "the private note that it answers, or /private")
     subject = subject_of(message, facts.default_language)
     fields = Resolver(project, facts, context.steps, context.languages).fields(requested, subject)
     keywords = keywords.dropping(*of_no_use(keywords.values, fields, project, context.languages))

@@ -125,8 +125,8 @@ class IssueSettings(SettingsTable):
         'sent to the requester. "mail": a note that is sent to the requester as if it had been written in Redmine '
         "(`answers.notes`), if the mail server authenticates the sender (`trust`) and the agent may write to the "
         'issue; else a private note, of which the agent is informed (template `withheld`). "private": a private note. '
-        'A first line `/private` makes the note private unless this is "note". An agent is a Redmine user who may edit '
-        "issues in the project and did not create the issue.",
+        '`/private` at the start of the text makes the note private unless this is "note". An agent is a Redmine '
+        "user who may edit issues in the project and did not create the issue.",
         "note",
     )
     follow_closed: tuple[Literal["duplicates", "copied_to"], ...] = setting(

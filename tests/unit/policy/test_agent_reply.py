@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.model.plan import AgentReply, NotMailed, Plan
+from redmine_mailbridge.model.plan import Action, AgentReply, NotMailed, Plan
 from redmine_mailbridge.policy.decide import decide
 from redmine_mailbridge.policy.fact_request import requested_facts
 from redmine_mailbridge.policy.manual import ManualDecision, by_hand
@@ -85,6 +85,78 @@ def test_the_command_is_taken_out(text: str) -> None:
     plan = planned(AGENT | {"text": text})
     assert plan.private_note
     assert "/private" not in plan.text
+
+
+@pytest.mark.fault("A29-1")
+@pytest.mark.parametrize(
+    "text",
+    ["\ufeff/private\nA secret.", "\u200b/private\u200b\nA secret.", "\xa0/private\xa0\nA secret.",
+     "/private A secret.", "/private: A secret.", "/private.\nA secret.", "**/private**\nA secret.",
+     "\\/private\n\nA secret."],
+)  # fmt: skip
+def test_the_command_as_people_and_programs_write_it(text: str) -> None:
+    """Invisible characters, markup and further words in its line do not make the note public."""
+    plan = planned(AGENT | {"text": text})
+    assert (SILENT, True, "A secret.") == (plan.agent_reply, plan.private_note, plan.text.strip())
+
+
+@pytest.mark.fault("A29-1")
+def test_the_command_below_keyword_lines() -> None:
+    """Keyword lines are not text: the command may follow them."""
+    plan = planned(AGENT | {"text": "Priority: High\n/private\nA secret."}, f'{MAIL}; allow_override = "all"')
+    assert (SILENT, True, "A secret.") == (plan.agent_reply, plan.private_note, plan.text.strip())
+
+
+@pytest.mark.fault("A29-2")
+@pytest.mark.parametrize(
+    ("changes", "settings"),
+    [
+        ({"kind": "list"}, MAIL),
+        ({"headers": "X-Autoforwarded: yes"}, MAIL),
+        ({"ref": "tag:11"}, MAIL),
+        ({"made": "sales"}, MAIL),
+        ({"ref": "tag:30"}, f'{MAIL}; closed_reply = "new"'),
+    ],
+)
+def test_the_command_counts_in_any_reply_of_an_agent(changes: dict[str, str], settings: str) -> None:
+    """Through a list or a rule, in the agent's own issue, in another mailbox's, in a closed one: it is private."""
+    plan = planned(AGENT | {"text": "/private\nA secret."} | changes, settings)
+    assert plan.private_note, plan.steps
+    assert "/private" not in plan.text
+    assert plan.template is None
+
+
+@pytest.mark.fault("A29-2")
+def test_what_a_rule_forwards_is_private_where_every_reply_is() -> None:
+    """`agent_replies = "private"` has no exception."""
+    assert planned(AGENT | {"headers": "X-Autoforwarded: yes"}, 'agent_replies = "private"').private_note
+
+
+@pytest.mark.fault("A29-3")
+@pytest.mark.parametrize("changes", [{"auth": "unknown"}, {"ref": ""}])
+def test_a_new_issue_by_the_command_is_private(changes: dict[str, str]) -> None:
+    """A reply that does not reach its issue keeps its secret."""
+    plan = planned(AGENT | {"text": "/private\nA secret."} | changes)
+    assert (Action.CREATE, True) == (plan.action, plan.fields.is_private), plan.steps
+    assert "/private" not in plan.text
+    customers = {"from": "kim", "text": "/private\nHello"}
+    assert not planned(customers).fields.is_private
+
+
+@pytest.mark.fault("A29-4")
+@pytest.mark.parametrize("closed", ['closed_reply = "new"', 'closed_reply = "reopen"; reopen_within = "1d"'])
+def test_an_agents_reply_to_a_closed_issue_reaches_its_requester(closed: str) -> None:
+    """It is no new question: it stays in its issue."""
+    plan = planned(AGENT | {"ref": "tag:30"}, f"{MAIL}; {closed}")
+    assert (30, SENT) == (plan.issue, plan.agent_reply), plan.steps
+    assert planned(AGENT | {"ref": "tag:30"}, closed).issue is None
+
+
+@pytest.mark.fault("A29-6")
+def test_old_mail_is_not_sent() -> None:
+    """What lay in the mailbox before the bridge came was answered, or not, by other means."""
+    plan = planned(AGENT | {"first": "yes"})
+    assert (None, False) == (plan.agent_reply, plan.private_note), plan.steps
 
 
 def test_files_of_a_withheld_note_stay_in_the_mail() -> None:
