@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 
-from redmine_mailbridge.outgoing.rendering.links import linked_parts
+from redmine_mailbridge.outgoing.rendering.links import linked_parts, other_host
 from redmine_mailbridge.outgoing.rendering.tree import Element, blocks, elements, rows
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -115,7 +115,7 @@ class HtmlWriter:
                 return self._picture(element)
             case "a":
                 inner = self._inline(element, links=False)
-                return inner if self.is_internal(element.target) else _link(element.target, inner)
+                return inner if self.is_internal(element.target) else _named(element.target, inner, element.words())
             case "pre" | "ul" | "ol" | "table" | "blockquote" | "hr":
                 return self._block(element)
         tag = _TAGS.get(element.tag, element.tag)
@@ -130,12 +130,18 @@ class HtmlWriter:
                 'style="max-width:100%;height:auto">'
             )
         if element.target.lower().startswith(("http://", "https://")) and not self.is_internal(element.target):
-            return _link(element.target, html.escape(f"[{alt}]"))
+            return _named(element.target, html.escape(f"[{alt}]"), alt)
         return html.escape(f"[{alt}]")
 
 
 def _link(url: str, shown: str) -> str:
     return f'<a href="{html.escape(url)}">{shown}</a>'
+
+
+def _named(url: str, shown: str, words: str) -> str:
+    """A link, with its host behind it if its words are an address of another one."""
+    host = other_host(words, url)
+    return _link(url, shown) + (f" ({html.escape(host)})" if host else "")
 
 
 def _direction(element: Element) -> str:

@@ -60,7 +60,7 @@ class TextWriter:
             case "br":
                 return "\n"
             case "img":
-                return f"[{element.words() or element.target}]"
+                return self._picture(element)
             case "a":
                 same = inner in (element.target, element.target.removeprefix("mailto:"))
                 return inner if same or self.is_internal(element.target) else f"{inner} ({element.target})"
@@ -76,6 +76,14 @@ class TextWriter:
             case "pre" | "ul" | "ol" | "table" | "blockquote" | "hr":
                 return f"\n{self._block(element)}\n"
         return inner
+
+    def _picture(self, element: Element) -> str:
+        """A picture as its name; one of another site with its address, which HTML links."""
+        alt, target = element.words(), element.target
+        web = target.lower().startswith(("http://", "https://")) and not self.is_internal(target)
+        if web and alt not in {"", target}:
+            return f"[{alt}] ({target})"
+        return f"[{alt or target}]"
 
 
 def _width(text: str) -> int:

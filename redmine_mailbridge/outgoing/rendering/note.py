@@ -9,6 +9,8 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import structlog
+
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.outgoing.rendering.as_html import HtmlWriter
 from redmine_mailbridge.outgoing.rendering.as_html import ShownPicture as ShownPicture  # noqa: PLC0414 - for those who import this module late
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 else:  # a Redmine has one format
     markdown = lazy_import("redmine_mailbridge.outgoing.rendering.markdown")
     textile = lazy_import("redmine_mailbridge.outgoing.rendering.textile")
+
+log = structlog.get_logger(__name__)
 
 LONGEST = 200_000
 """Characters of a note that are rendered."""
@@ -96,11 +100,15 @@ def _clean(note: str) -> str:
 @lru_cache(4)
 def _tree(note: str, text_format: TextFormat) -> Element | None:
     note = _clean(note)
-    if text_format == "textile":
-        page = textile.to_html(thumbnails_as_pictures(note, lambda name: f"!{name.replace(' ', '%20')}!"))
-    else:
-        page = markdown.to_html(thumbnails_as_pictures(note, lambda name: f"![](<{name}>)"))
-    return None if page is None else parse(page)
+    try:
+        if text_format == "textile":
+            page = textile.to_html(thumbnails_as_pictures(note, lambda name: f"!{name.replace(' ', '%20')}!"))
+        else:
+            page = markdown.to_html(thumbnails_as_pictures(note, lambda name: f"![](<{name}>)"))
+        return None if page is None else parse(page)
+    except Exception as error:  # noqa: BLE001 - the boundary of a note: it is mailed whatever the libraries do
+        log.warning("note.unparsed", kind=type(error).__name__)
+        return None
 
 
 def _words(context: NoteContext, text: str) -> str:

@@ -11,9 +11,12 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 
+import structlog
 import textile as library
 
 from redmine_mailbridge.outgoing.rendering.redmine_words import is_brace, lines_of
+
+log = structlog.get_logger(__name__)
 
 MOST = 40_000
 """Characters of a note that is parsed."""
@@ -36,8 +39,11 @@ _LIST = re.compile(r"\s{0,20}([*#]{1,6}\s)")
 _TABLE = re.compile(r"\s{0,20}\|")
 _BLOCK = re.compile(rf"(?P<tag>bq|h[1-6]|p)(?P<attributes>{_ATTRIBUTES})\.\s")
 _CELL = re.compile(r"\|(?P<attributes>[_<>=^~\\/\d-]{1,8})\.(?=\s)")
-_AMPERSAND = re.compile(r"&(?!(?:lt|gt|amp|quot|#[0-9]{1,6});)")
-"""What begins no entity; an entity is the character, as in Redmine."""
+_AMPERSAND = re.compile(r"&(?!(?:lt|gt|amp|quot|#(?!0{0,5}(?:[0-9]|[12][0-9]|3[01]|127);)[0-9]{1,6});)")
+"""What begins no entity; an entity is the character, as in Redmine, but a control character."""
+_NOT_A_LIST = re.compile(r"^(?:[*#]{0,6}#(?=[0-9_])|[*#]{0,6}(?=[;:]))", re.MULTILINE)
+"""What the library takes for a list (its first number, a continuation, a definition); in Redmine "#12" is an issue."""
+_CODE = re.compile(r"(^|\W)@(?:\|\w{1,20}\|)?([^\n]{1,1000}?)@(?!\w)", re.MULTILINE)
 _SPAN = re.compile(r"%\{[^{}%\n]{1,200}\}([^%\n]{1,500})%")
 _ALIGNED_PICTURE = re.compile(r"(?<!\S)!(?:[<>=]|\{[^{}\n]{0,100}\}|\([^()\n]{0,100}\)){1,4}(?=[^\s!]{1,1000}!)")
 
@@ -50,6 +56,13 @@ class _Parser(library.Textile):  # type: ignore[misc]  # the library ships no ty
     def glyphs(self, text: str) -> str:
         """Replace no quotes, dashes and signs: "(c)" and 3x4 are what the agent wrote."""
         return text
+
+    def code(self, text: str) -> str:
+        """Shelve code. As in Redmine, no letter follows its end: of "@anna, @bob" nothing is code."""
+        return _CODE.sub(self._shelved_code, text)
+
+    def _shelved_code(self, match: re.Match[str]) -> str:
+        return f"{match[1]}{self.shelve(f'<code>{html.escape(match[2], quote=False)}</code>')}"
 
     noTextile = getRefs = footnoteRef = noteRef = redcloth_list = placeNoteLists = getHTMLComments = glyphs  # noqa: N815
 
@@ -90,7 +103,8 @@ class _Blocks:
             return _as_it_is(text)
         try:
             parsed = str(self._parser.parse(_prepared(text)))
-        except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError):  # faults of the library
+        except Exception as error:  # noqa: BLE001 - the boundary of a block: it is mailed whatever the library does
+            log.warning("note.block_unparsed", kind=type(error).__name__)
             return _as_it_is(text)
         return parsed.replace(LESS, "&lt;").replace(GREATER, "&gt;")
 
@@ -111,7 +125,7 @@ def _prepared(text: str) -> str:
     if (start := _BLOCK.match(text)) is not None:
         alignments.append(f"{start['tag']}{''.join(sign for sign in start['attributes'] if sign in '<>=')[:1]}. ")
         text = f"\ufdd30\ufdd4{text[start.end() :]}"
-    text = _CELL.sub(kept, text)
+    text = _CELL.sub(kept, _NOT_A_LIST.sub(lambda match: f"{match[0]}\u2060", text))
     text = _AMPERSAND.sub("&amp;", text).replace("<", LESS).replace(">", GREATER)
     return re.sub("\ufdd3([0-9]{1,5})\ufdd4", lambda match: alignments[int(match[1])], text)
 

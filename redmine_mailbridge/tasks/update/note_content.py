@@ -4,7 +4,7 @@ Only files of the note itself are sent: a picture that it names is never looked 
 may have come with a private note.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 LARGEST_PICTURE = 30_000_000
 """Bytes of a picture's file that is downloaded to be scaled."""
+MOST_NAMES = 50
+"""Users whom a note mentions that are looked up in Redmine; the others stay as they are written."""
 MOST_PICTURES = 30
 """Pictures of a note that are shown in place; others are attached."""
 TYPE = "application/octet-stream"
@@ -79,10 +81,10 @@ class NoteContentComposer:
                 continue
             if picture is not None:
                 shown |= dict.fromkeys(names, picture.shown)
-            if file not in content.files:
+            if file not in content.files and not _is_there(file, content):
                 room -= len(file.content)
                 content.files.append(file)
-        context = rendering.NoteContext(redmine_url, self._name_of, shown)
+        context = rendering.NoteContext(redmine_url, self._names(), shown)
         rendered = rendering.render(note.text, self._text_format, context)
         content.html, content.text = rendered.html, rendered.text
         return content
@@ -127,6 +129,17 @@ class NoteContentComposer:
             content.problems.append(f"picture {_name(attachment)}: attached only, {error}")
             return None
 
+    def _names(self) -> Callable[[str], str]:
+        """What names the users that a note mentions, each looked up once."""
+        known: dict[str, str] = {}
+
+        def name_of(user: str) -> str:
+            if user not in known and len(known) < MOST_NAMES:
+                known[user] = self._name_of(user)
+            return known.get(user, "")
+
+        return name_of
+
     def _name_of(self, user: str) -> str:
         """The name of a user of Redmine, who is "#5" or a login; "" if there is none."""
         if user.startswith("#"):
@@ -134,6 +147,11 @@ class NoteContentComposer:
             return as_written(person.user.name) if person is not None else ""
         account = self._people.by_login(user)
         return as_written(account.name) if account is not None else ""
+
+
+def _is_there(file: OutgoingFile, content: NoteContent) -> bool:
+    """Is the same picture in the mail, under another name perhaps? A Content-ID names one part."""
+    return bool(file.content_id) and any(other.content_id == file.content_id for other in content.files)
 
 
 def _number(attachment: Mapping[str, Any]) -> int:

@@ -158,3 +158,24 @@ def test_a_download_that_leads_elsewhere_is_not_followed(desk: HelpDesk) -> None
     assert "redirected elsewhere; not followed" in desk.story()
     downloads = [path for _, path in desk.redmine.requests[before:] if "/attachments/download/" in path]
     assert 2 == len(downloads)
+
+
+@pytest.mark.fault("A30-10")
+def test_the_same_picture_under_two_names(desk: HelpDesk) -> None:
+    """A Content-ID names one part: the picture goes once, and is shown twice."""
+    asked(desk)
+    mail = note(desk, "![](a.png) ![](b.png)", **{"a.png": picture("red"), "b.png": picture("red")})
+    numbers = [part["Content-ID"] for part in mail.walk() if part["Content-ID"]]
+    assert 1 == len(numbers)
+    assert 2 == mail.get_body(("html",)).get_content().count(f"cid:{numbers[0][1:-1]}")
+    assert [] == attached(mail)
+
+
+@pytest.mark.fault("A30-11")
+def test_a_note_of_very_many_mentions(desk: HelpDesk) -> None:
+    """Redmine is asked for some of them only, each once; the others stay as they are written."""
+    asked(desk)
+    before = len(desk.redmine.requests)
+    mail = note(desk, " ".join(f"user#{number}" for number in range(1000, 1300)) + " user#1000 end")
+    assert len(desk.redmine.requests) - before < 120
+    assert "end" in mail.get_body(("plain",)).get_content()

@@ -1,0 +1,85 @@
+"""Links that show another host than they lead to, and what Redmine's Textile takes for a list, a code, or neither."""
+
+import pytest
+
+from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.outgoing.rendering import markdown, textile
+from redmine_mailbridge.outgoing.rendering.note import NoteContext, render
+
+BANK = '<a href="http://evil.example/x">https://bank.example/login</a> (evil.example)'
+
+
+@pytest.mark.fault("A30-5")
+@pytest.mark.parametrize(
+    ("note", "text_format", "expected"),
+    [
+        ("[https://bank.example/login](http://evil.example/x)", "common_mark", BANK),
+        ('"https://bank.example/login":http://evil.example/x', "textile", BANK),
+        (
+            "[bank.example](http://e.example/)",
+            "common_mark",
+            '<a href="http://e.example/">bank.example</a> (e.example)',
+        ),
+        ("[Bank](http://evil.example/)", "common_mark", '<a href="http://evil.example/">Bank</a>'),
+        ("[www.a.example](http://a.example/)", "common_mark", '<a href="http://a.example/">www.a.example</a>'),
+        ("[a.example](http://docs.a.example/)", "common_mark", '<a href="http://docs.a.example/">a.example</a>'),
+        ("[plan.pdf](http://a.example/p)", "common_mark", '<a href="http://a.example/p">plan.pdf</a>'),
+        (
+            "![http://bank.example](http://evil.example/p)",
+            "common_mark",
+            '<a href="http://evil.example/p">[http://bank.example]</a> (evil.example)',
+        ),
+    ],
+)
+def test_a_link_that_shows_another_host(note: str, text_format: TextFormat, expected: str) -> None:
+    """Where it leads stands behind it."""
+    assert f"<p>{expected}</p>" == render(note, text_format).html
+
+
+@pytest.mark.fault("A30-5")
+def test_a_picture_of_another_site_in_the_text() -> None:
+    """Its address is in the text as in the HTML."""
+    assert "[plan] (http://a.example/p.png)" == render("![plan](http://a.example/p.png)", "common_mark").text
+
+
+@pytest.mark.fault("A30-6")
+@pytest.mark.parametrize(
+    "note",
+    ["#12 is solved", "#12 is solved\n#13 too", "#_ x", "; not a term", ": not a meaning", "#12\n#13", "#: x"],
+)
+def test_what_is_no_list_in_redmine(note: str) -> None:
+    """A line that begins with the number of an issue keeps it."""
+    assert note == render(note, "textile").text
+
+
+@pytest.mark.fault("A30-7")
+def test_mentions_are_no_code() -> None:
+    """As in Redmine, code ends where no letter follows."""
+    context = NoteContext("", lambda user: {"anna": "Anna Agent", "bob": "Bob Agent"}.get(user, ""))
+    assert "Anna Agent, ask Bob Agent." == render("@anna, ask @bob.", "textile", context).text
+    assert "<p>run <code>ls -l</code>, (<code>a &lt;b&gt;</code>) and <code>x.y</code></p>" == (
+        render("run @ls -l@, (@a <b>@) and @x.y@", "textile").html
+    )
+
+
+@pytest.mark.fault("A30-8")
+@pytest.mark.parametrize("text_format", ["common_mark", "textile"])
+def test_control_characters_by_number(text_format: TextFormat) -> None:
+    """An entity makes no control character."""
+    shown = render("a&#27;[31m&#1;&#0;&#007;&#127;b &#228;", text_format)
+    assert [] == [sign for sign in shown.text + shown.html if ord(sign) < 32 or ord(sign) == 127]
+    assert shown.text.endswith("ä")
+
+
+@pytest.mark.fault("A30-9")
+@pytest.mark.parametrize("fault", [AssertionError, ZeroDivisionError, RecursionError, MemoryError])
+def test_any_fault_of_the_libraries(monkeypatch: pytest.MonkeyPatch, fault: type[Exception]) -> None:
+    """Whatever a library raises, the note is mailed as it was typed."""
+
+    def fails(*_: object) -> str:
+        raise fault("x")
+
+    monkeypatch.setattr(markdown._PARSER, "parse", fails)
+    monkeypatch.setattr(textile.library.Textile, "parse", fails)
+    assert f"*a* {fault.__name__}" == render(f"*a* {fault.__name__}", "common_mark").text
+    assert f"*a* {fault.__name__}" == render(f"*a* {fault.__name__}", "textile").text
