@@ -188,7 +188,7 @@ class ManualChanges:
         if change.old is not None:
             old = change.old
             values |= {"issue": old.issue, "journal": old.journal, "request": old.request, "reason": change.reason}
-            values |= {"requester": old.requester}
+            values |= {"requester": old.requester, "to_requester": _to_requester(old.request)}
             values |= {"created_issue": old.issue if old.created else None}
             to = State.DONE
             self._join(db, old, set_of_message(db, change.mail_id, old.issue))
@@ -235,6 +235,11 @@ def _people(request: str | None) -> list[str]:
     """The addresses that take part by a message's intent."""
     addresses = json.loads(request).get("participants", ()) if request else ()
     return sorted({str(address).lower() for address in addresses if address})
+
+
+def _to_requester(request: str | None) -> bool:
+    """Is the note of a message's intent sent to the requester?"""
+    return bool(json.loads(request).get("to_requester", False)) if request else False
 
 
 def _place_of(row: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import LONGEST_PAUSE, State
 from redmine_mailbridge.model.manual_change import ManualChange, Phase, Place
@@ -14,6 +15,7 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
+from redmine_mailbridge.store.tables import mail
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, DecisionResult, decide
 from redmine_mailbridge.tasks.receive.requester_decisions import set_requester, undo_requester
 from tests.clocks import Clock
@@ -159,6 +161,23 @@ def test_a_requester_set_by_hand_outlives_a_move_that_is_undone(store: Store) ->
     assert change is not None
     store.manual_changes.restored(change, ())
     assert ("jo@c.example", "Jo") == store.requesters.current(number)
+
+
+@pytest.mark.fault("A29-7")
+@pytest.mark.parametrize("sent", [True, False])
+def test_an_agents_reply_that_was_moved_and_came_back(store: Store, sent: bool) -> None:
+    """It is sent to the requester again if it was before: the agent's decision holds, not the person's who filed it."""
+    number = in_issue(store, 1, 7, 70)
+    replied = replace(WriteIntent.from_json(intent()), to_requester=sent).to_json()
+    with store.database.write() as db:
+        db.execute(sa.update(mail).where(mail.c.id == number).values(request=replied, to_requester=sent))
+    assert say(store, number, Decision.FILE, 8).ok
+    store.record_intent(number, intent())
+    store.done(number, "noted", issue=8, journal=80)
+    undone(store, number)
+    with store.database.read() as db:
+        row = db.execute(sa.select(mail.c.journal, mail.c.to_requester).where(mail.c.id == number)).one()
+    assert (70, sent) == tuple(row)
 
 
 def test_a_requester_by_the_field_in_redmine(store: Store) -> None:
