@@ -1,10 +1,13 @@
 """Who gets a mail about an issue, and who does not and why. Pure."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.util.dataclass import dataclass
+
+NotifiedBy = Literal["mailed", "redmine"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ NO_ADDRESS = NotMailedReason(
 @dataclass(frozen=True, slots=True)
 class Recipients:
     """The recipients of a mail, and who is left out: people whom Redmine mails itself, people `over` the Cc limit,
-    people whom only an unproven mail names, and people `without` an address that can receive mail.
+    people whom only an unproven mail names, and people `without` an address that can receive mail. `direct` are those
+    to whom the agent's own mail went.
     """
 
     to: tuple[Address, ...] = ()
@@ -38,6 +42,7 @@ class Recipients:
     over: tuple[Address, ...] = ()
     unproven: tuple[Address, ...] = ()
     without: tuple[Address, ...] = ()
+    direct: tuple[str, ...] = ()
 
     @property
     def left_out(self) -> Mapping[NotMailedReason, tuple[Address, ...]]:
@@ -49,9 +54,17 @@ class Recipients:
         """Is it left to Redmine to mail this address?"""
         return not spellings(address).isdisjoint(mailed.lower() for mailed in self.by_redmine)
 
+    def notified_by(self, requester: str) -> NotifiedBy:
+        """Who notifies the requester with this address: a mail, the agent's own included, Redmine, or no one."""
+        if self.to or not spellings(requester).isdisjoint(mailed.lower() for mailed in self.direct):
+            return "mailed"
+        return "redmine" if self.redmine_tells(requester) else None
+
     @property
     def why_nobody(self) -> str:
         """Why there are no recipients."""
+        if self.direct:
+            return f"the agent's mail went to {', '.join(self.direct)} itself"
         if self.by_redmine:
             return f"Redmine mails {', '.join(self.by_redmine)} itself"
         return "no mail can go to the customer's address" if self.without else "no recipients"
@@ -60,6 +73,7 @@ class Recipients:
     def line(self) -> str:
         """The text of the record after the list of recipients."""
         line = f"; Redmine mails {', '.join(self.by_redmine)} itself" if self.by_redmine else ""
+        line += f"; the agent's mail went to {', '.join(self.direct)} itself" if self.direct else ""
         for what, them in (("not proven", self.unproven), ("over answers.max_cc", self.over)):
             if them:
                 more = f" and {len(them) - 5} more" if len(them) > 5 else ""

@@ -1,5 +1,6 @@
 """The decision on each agent's note: sent, or not and why. Made once, together with the messages that follow."""
 
+import json
 import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal
@@ -104,6 +105,17 @@ class NoteDecisions:
         )
         with self._database.read() as db:
             return [(row.issue, row.id) for row in db.execute(query)]
+
+    def addressed(self, note: int) -> frozenset[str]:
+        """Given an agent's note, return the addresses in To and Cc of the mail that it was, lower case; none if it was
+        none.
+        """
+        query = sa.select(mail.c.request).where(
+            mail.c.journal == note, mail.c.to_requester, mail.c.request.is_not(None)
+        )
+        with self._database.read() as db:
+            request = db.execute(query).scalar()
+        return frozenset(str(key).lower() for key in json.loads(request).get("named", ())) if request else frozenset()
 
     def being_written(self) -> list[str]:
         """The intents (JSON) of the messages that are being written to Redmine just now."""

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -24,7 +24,7 @@ from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.personal_names import as_written, is_signed
-from redmine_mailbridge.outgoing.recipients import Recipients
+from redmine_mailbridge.outgoing.recipients import NotifiedBy, Recipients
 from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.client import Client
@@ -161,10 +161,10 @@ class AgentNoteMailer:
         )
         what = f"note {number} by {author}" if by_agent else f"entry {number}"
 
-        def not_mailed(why: str, notices: Sequence[NewNotice] = (), by_redmine: bool = False) -> int:
+        def not_mailed(why: str, notices: Sequence[NewNotice] = (), notified_by: NotifiedBy = None) -> int:
             line = f"{what}: not mailed: {why}"
             on_record = by_agent and mailing.notes != "never"
-            decided = NoteDecision(number, row.id, 0.0, line, "redmine" if by_redmine else None)
+            decided = NoteDecision(number, row.id, 0.0, line, notified_by)
             self._decisions.decide(decided, mail_id=row.mail_id, notices=notices, on_record=on_record)
             return 0
 
@@ -174,7 +174,7 @@ class AgentNoteMailer:
         thread = self._mailer.thread(row, visible)
         people = self._people(row, visible, entry, mailing, thread)
         if not people.to and not people.cc:
-            return not_mailed(people.why_nobody, self._notices(people), people.redmine_tells(row.requester))
+            return not_mailed(people.why_nobody, self._notices(people), people.notified_by(row.requester))
         note = content if isinstance(content, AgentNote) else AgentNote()
         content_of_mail = self._content.compose(note, mailing, self._mailer.profiles[row.mailbox].redmine_url)
         variables = self._variables(content_of_mail, entry, visible, by_agent=by_agent)
@@ -193,9 +193,10 @@ class AgentNoteMailer:
             return not_mailed(composed.why_not, self._notices(people))
         line = f"{what}: mailed to {', '.join(mail.recipient for mail in composed.mails)}{people.line}"
         line += "".join(f"; {problem}" for problem in content_of_mail.problems)
-        mailed_by: Literal["mailed", "redmine"] | None
-        mailed_by = "mailed" if people.to else "redmine" if people.redmine_tells(row.requester) else None
-        decided, notices = NoteDecision(number, row.id, 0.0, line, mailed_by), self._notices(people)
+        decided, notices = (
+            NoteDecision(number, row.id, 0.0, line, people.notified_by(row.requester)),
+            self._notices(people),
+        )
         queued = self._decisions.decide(decided, composed.mails, mail_id=row.mail_id, notices=notices)
         log.info("answers.queued", issue=row.id, journal=number, kind=composed.mails[0].kind, mails=len(composed.mails))
         return len(composed.mails) if queued else 0
@@ -235,11 +236,15 @@ class AgentNoteMailer:
         reachable = self._mailer.reachable([Address(row.requester_name, row.requester), *copied], "answer")
         kept: list[Address] = []
         by_redmine: list[str] = []
+        direct: list[str] = []
+        named = set(map(comparable, self._decisions.addressed(int(entry["id"]))))
         for person in reachable:
             user = self._metadata.people.by_address(person.address)
             if user is not None and user.id == writer:
                 continue
-            if user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, visible.issue_data):
+            if comparable(person.address) in named:
+                direct.append(person.address)
+            elif user is not None and mailing.leave_to_redmine and self._redmine_mails(user.id, visible.issue_data):
                 by_redmine.append(person.address)
             else:
                 kept.append(person)
@@ -253,6 +258,7 @@ class AgentNoteMailer:
             over=tuple(cc[mailing.max_cc :]),
             unproven=tuple(person for person in unproven if self._metadata.people.by_address(person.address) is None),
             without=tuple(address for address in [Address("", row.requester)] if mailable(address) is None),
+            direct=tuple(direct),
         )
 
     def _notices(self, people: Recipients) -> list[NewNotice]:

@@ -301,3 +301,39 @@ def test_redmine_is_away(desk: HelpDesk) -> None:
     for _ in range(2):
         assert None is desk.turn().error
     assert [KIM] == [to for to, _ in mails(desk)]
+
+
+@pytest.mark.fault("A29-8")
+@pytest.mark.parametrize("direct", [True, False])
+def test_an_agents_reply_by_mail_reaches_the_customer_once(desk: HelpDesk, direct: bool) -> None:
+    """Whoever is in To or Cc of the agent's mail has it, and gets no second one; others do."""
+    desk.change({"mailboxes": {"desk": {"issue": {"trust": "authenticated", "agent_replies": "mail"}}}})
+    received(desk, Cc="colleague@client.example")
+    mails(desk)
+    copied = {"Cc": f"Kim <{KIM.upper()}>"} if direct else {}
+    desk.mail(writes("anna@example.com", subject="Re: [#1] Printer", text="Press it.", **copied))
+    with desk.application() as made:
+        for _ in range(2):
+            desk.turn(made)
+        answers = mails(desk)
+        with made.store.database.read() as db:
+            ((line, notified_by),) = db.exec_driver_sql("SELECT line, notified_by FROM answer").fetchall()
+    colleague = "colleague@client.example"
+    assert ({colleague} if direct else {KIM, colleague}) == {to for to, _ in answers}
+    assert "mailed" == notified_by
+    assert direct == (f"the agent's mail went to {KIM}" in line)
+
+
+@pytest.mark.fault("A29-8")
+def test_an_agents_reply_that_everybody_has(desk: HelpDesk) -> None:
+    """Nothing is sent, the record says why, and the requester counts as notified."""
+    desk.change({"mailboxes": {"desk": {"issue": {"trust": "authenticated", "agent_replies": "mail"}}}})
+    received(desk)
+    desk.mail(writes("anna@example.com", subject="Re: [#1] Printer", text="Press it.", Cc=KIM))
+    with desk.application() as made:
+        for _ in range(2):
+            desk.turn(made)
+        with made.store.database.read() as db:
+            ((line, notified_by),) = db.exec_driver_sql("SELECT line, notified_by FROM answer").fetchall()
+    assert [] == mails(desk)
+    assert (f"not mailed: the agent's mail went to {KIM} itself", "mailed") == (line.partition(": ")[2], notified_by)
