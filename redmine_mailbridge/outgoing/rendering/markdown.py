@@ -2,6 +2,9 @@
 the note does.
 """
 
+import re
+from collections.abc import Iterator
+
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -15,6 +18,7 @@ MOST_CELLS = 10_000
 """Of its tables, likewise: a short row is filled up to the width of its table, so that few characters make many."""
 MOST_BRACKETS = 2_000
 """Of all that may be links, likewise: the parser looks for the end of each."""
+_BREAK = re.compile(r"<br\s{0,5}/?>", re.IGNORECASE)
 _PARSER = MarkdownIt("commonmark", {"html": False, "breaks": True, "maxNesting": DEEPEST})
 _PARSER.enable(["table", "strikethrough"])
 
@@ -27,10 +31,22 @@ def to_html(note: str) -> str | None:
     if any(token.level >= DEEPEST - 4 for token in tokens):
         return None
     for token in tokens:
-        for child in token.children or ():
+        token.children = [part for child in token.children or () for part in _with_breaks(child)]
+        for child in token.children:
             if child.type == "em_open":
                 child.attrSet("data-mark", child.markup)
     return str(_PARSER.renderer.render(tokens, _PARSER.options, {}))
+
+
+def _with_breaks(token: Token) -> Iterator[Token]:
+    """A text in which agents broke lines with <br>, as in the cells of tables; other HTML stays text."""
+    if token.type != "text":
+        yield token
+        return
+    for number, part in enumerate(_BREAK.split(token.content)):
+        if number:
+            yield Token("hardbreak", "br", 0)
+        yield Token("text", "", 0, content=part)
 
 
 def _cells(note: str) -> int:

@@ -39,11 +39,16 @@ _LIST = re.compile(r"\s{0,20}([*#]{1,6}\s)")
 _TABLE = re.compile(r"\s{0,20}\|")
 _BLOCK = re.compile(rf"(?P<tag>bq|h[1-6]|p)(?P<attributes>{_ATTRIBUTES})\.\s")
 _CELL = re.compile(r"\|(?P<attributes>[_<>=^~\\/\d-]{1,8})\.(?=\s)")
+_TIGHT_CELL = re.compile(r"(\|(?:_[<>=^~]{0,3}|[<>=^~]{1,3}|_?[\\/][0-9]{1,2}[<>=^~]{0,3})\.)(?=[^\s.])")
+"""A cell without the space after its attributes, which Redmine does not need and the library does."""
 _AMPERSAND = re.compile(r"&(?!(?:lt|gt|amp|quot|#(?!0{0,5}(?:[0-9]|[12][0-9]|3[01]|127);)[0-9]{1,6});)")
 """What begins no entity; an entity is the character, as in Redmine, but a control character."""
 _NOT_A_LIST = re.compile(r"^(?:[*#]{0,6}#(?=[0-9_])|[*#]{0,6}(?=[;:]))", re.MULTILINE)
 """What the library takes for a list (its first number, a continuation, a definition); in Redmine "#12" is an issue."""
 _CODE = re.compile(r"(^|\W)@(?:\|\w{1,20}\|)?([^\n]{1,1000}?)@(?!\w)", re.MULTILINE)
+_CODE_TAG = re.compile(
+    rf"(){LESS}code(?:\s[^{GREATER}\n]{{0,100}})?{GREATER}([^\n]{{0,1000}}?){LESS}/code{GREATER}", re.IGNORECASE
+)
 _SPAN = re.compile(r"%\{[^{}%\n]{1,200}\}([^%\n]{1,500})%")
 _ALIGNED_PICTURE = re.compile(r"(?<!\S)!(?:[<>=]|\{[^{}\n]{0,100}\}|\([^()\n]{0,100}\)){1,4}(?=[^\s!]{1,1000}!)")
 
@@ -59,7 +64,7 @@ class _Parser(library.Textile):  # type: ignore[misc]  # the library ships no ty
 
     def code(self, text: str) -> str:
         """Shelve code. As in Redmine, no letter follows its end: of "@anna, @bob" nothing is code."""
-        return _CODE.sub(self._shelved_code, text)
+        return _CODE.sub(self._shelved_code, _CODE_TAG.sub(self._shelved_code, text))
 
     def _shelved_code(self, match: re.Match[str]) -> str:
         return f"{match[1]}{self.shelve(f'<code>{html.escape(match[2], quote=False)}</code>')}"
@@ -125,6 +130,7 @@ def _prepared(text: str) -> str:
     if (start := _BLOCK.match(text)) is not None:
         alignments.append(f"{start['tag']}{''.join(sign for sign in start['attributes'] if sign in '<>=')[:1]}. ")
         text = f"\ufdd30\ufdd4{text[start.end() :]}"
+    text = _TIGHT_CELL.sub(r"\1 ", text)
     text = _CELL.sub(kept, _NOT_A_LIST.sub(lambda match: f"{match[0]}\u2060", text))
     text = _AMPERSAND.sub("&amp;", text).replace("<", LESS).replace(">", GREATER)
     return re.sub("\ufdd3([0-9]{1,5})\ufdd4", lambda match: alignments[int(match[1])], text)

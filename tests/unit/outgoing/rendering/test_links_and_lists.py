@@ -83,3 +83,28 @@ def test_any_fault_of_the_libraries(monkeypatch: pytest.MonkeyPatch, fault: type
     monkeypatch.setattr(textile.library.Textile, "parse", fails)
     assert f"*a* {fault.__name__}" == render(f"*a* {fault.__name__}", "common_mark").text
     assert f"*a* {fault.__name__}" == render(f"*a* {fault.__name__}", "textile").text
+
+
+@pytest.mark.fault("A30-12")
+def test_code_in_tags_is_code() -> None:
+    """As in Redmine, nothing in it is markup."""
+    assert "<p>set <code>*a* &lt; @b @c</code> and <code>x</code></p>" == (
+        render('set <code>*a* < @b @c</code> and <code class="ruby">x</code>', "textile").html
+    )
+
+
+@pytest.mark.fault("A30-13")
+def test_cells_without_a_space() -> None:
+    """As in Redmine, a cell's text may follow its attributes at once; numbers are no attributes."""
+    page = render("|_.Name|_.Value|\n|>.5.00|1.5|\n|\\2.both|", "textile").html
+    assert "<th>Name</th><th>Value</th>" in page
+    assert 'text-align:right">5.00</td><td>1.5</td>' in page
+    assert "<td>both</td>" in page
+
+
+@pytest.mark.fault("A30-14")
+def test_line_breaks_in_html() -> None:
+    """In Markdown, <br> breaks the line, in the cell of a table too, but not in code."""
+    page = render("a<br>b<br/>c `<br>` <b>\n\n| x<BR />y |\n|---|", "common_mark").html
+    assert "<p>a<br>\nb<br>\nc <code>&lt;br&gt;</code> &lt;b&gt;</p>" in page
+    assert "<th>x<br>\ny</th>" in page
