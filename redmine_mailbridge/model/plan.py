@@ -42,6 +42,7 @@ class NotMailed(StrEnum):
     UNPROVEN = "unproven"
     TRUST = "trust"
     NO_ACCESS = "no_access"
+    OTHERS_TEXT = "others_text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "unproven": "Nothing proves that you wrote it: the receiving mail server did not authenticate the sender.",
         "trust": "Replies by mail are not sent to customers here.",
         "no_access": "It could not be added in your name.",
+        "others_text": "It has no text of its own, or passes another message on.",
         "not_accepted": "This address does not accept messages of this kind.",
     },
     "de": {
@@ -25,6 +26,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "unproven": "Es ist nicht belegt, dass sie von Ihnen ist: Der Mailserver hat den Absender nicht bestätigt.",
         "trust": "Antworten per E-Mail werden hier nicht an Kunden gesendet.",
         "no_access": "Sie konnte nicht in Ihrem Namen hinzugefügt werden.",
+        "others_text": "Sie enthält keinen eigenen Text oder leitet eine andere Nachricht weiter.",
         "not_accepted": "Nachrichten dieser Art nimmt diese Adresse nicht an.",
     },
 }

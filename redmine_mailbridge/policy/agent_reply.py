@@ -87,6 +87,7 @@ OBSTACLES = {
     NotMailed.UNPROVEN: "the mail server does not prove the sender",
     NotMailed.TRUST: 'that needs trust = "authenticated"',
     NotMailed.NO_ACCESS: "the agent may not write to the issue in their own name",
+    NotMailed.OTHERS_TEXT: "it has no text of its own, or is a forwarded message",
 }
 """For the operator; what the agent reads is in outgoing/reasons.py."""
 
@@ -120,6 +121,9 @@ def _obstacle(context: DecisionContext, match: IssueMatch) -> NotMailed | None:
         return NotMailed.UNPROVEN
     if not match.as_user or not context.facts.can_impersonate:
         return NotMailed.NO_ACCESS
+    body = context.message.body
+    if context.message.forwarded is not None or (body.whole.strip() and not body.written.strip()):
+        return NotMailed.OTHERS_TEXT
     return None
 
 

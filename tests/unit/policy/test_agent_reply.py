@@ -152,6 +152,14 @@ def test_an_agents_reply_to_a_closed_issue_reaches_its_requester(closed: str) ->
     assert planned(AGENT | {"ref": "tag:30"}, closed).issue is None
 
 
+@pytest.mark.fault("A29-9")
+@pytest.mark.parametrize("changes", [{"forwards": "stranger"}, {"text": "", "ref": "tag:10 marker:10"}])
+def test_what_others_wrote_is_not_sent(changes: dict[str, str]) -> None:
+    """A forwarded message, and the quotation that alone is left of an empty reply, are none of the agent's words."""
+    plan = planned(AGENT | changes)
+    assert (withheld(NotMailed.OTHERS_TEXT), True) == (plan.agent_reply, plan.private_note), plan.steps
+
+
 @pytest.mark.fault("A29-6")
 def test_old_mail_is_not_sent() -> None:
     """What lay in the mailbox before the bridge came was answered, or not, by other means."""
