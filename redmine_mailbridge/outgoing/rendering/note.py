@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 LONGEST = 200_000
 """Characters of a note that are rendered."""
 _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_PORT = re.compile(r"(.*?)((?::[0-9]{0,9})?)", re.DOTALL)
 _ATTACHMENT = re.compile(r"/attachments/(?:download/|thumbnail/)?(\d{1,12})(?:/.*)?")
 
 
@@ -128,8 +129,14 @@ def _path_within(url: str, redmine_url: str) -> str | None:
         return None
     prefix = base.path.rstrip("/")
     inside = address.path == prefix or address.path.startswith(f"{prefix}/")
-    same = bool(base.netloc) and address.netloc.lower().rpartition("@")[2] == base.netloc.lower().rpartition("@")[2]
+    same = bool(base.netloc) and _host(address.netloc) == _host(base.netloc)
     return address.path[len(prefix) :] if same and inside else None
+
+
+def _host(netloc: str) -> str:
+    """The host and port of an address as they are compared: the usual ports and the root's dot name the same server."""
+    host, port = _PORT.fullmatch(netloc.lower().rpartition("@")[2]).groups()  # type: ignore[union-attr]  # any text
+    return f"{host.rstrip('.')}{'' if port in {':', ':80', ':443'} else port}"
 
 
 def _is_internal(redmine_url: str, url: str) -> bool:

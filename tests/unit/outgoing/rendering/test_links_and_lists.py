@@ -108,3 +108,15 @@ def test_line_breaks_in_html() -> None:
     page = render("a<br>b<br/>c `<br>` <b>\n\n| x<BR />y |\n|---|", "common_mark").html
     assert "<p>a<br>\nb<br>\nc <code>&lt;br&gt;</code> &lt;b&gt;</p>" in page
     assert "<th>x<br>\ny</th>" in page
+
+
+@pytest.mark.fault("A30-15")
+@pytest.mark.parametrize("host", ["redmine.example:443", "redmine.example.", "x@Redmine.Example.:443"])
+def test_other_spellings_of_redmines_address(host: str) -> None:
+    """The usual port and the dot of the root lead to Redmine's pages too; another port does not."""
+    context = NoteContext("https://redmine.example/base")
+    assert "<p>l</p>" == render(f"[l](https://{host}/base/projects/x)", "common_mark", context).html
+    assert "<a " in render("[l](https://redmine.example:8443/base/projects/x)", "common_mark", context).html
+    assert (
+        "<p>l</p>" == render(f"[l](https://{host}/x)", "common_mark", NoteContext("https://redmine.example:443")).html
+    )
