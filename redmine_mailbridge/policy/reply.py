@@ -34,7 +34,9 @@ def note(
     user = context.sender.user if thread.as_user else None
     act_as = user.login if user and context.facts.can_impersonate and not machine else None
     written = context.message.body.written or context.message.body.whole
-    keywords, fields = (Keywords(), IssueFields()) if machine else _changes(context, thread, issue, written)
+    by_agent = judged.agent_reply is not None
+    changes = (Keywords(), IssueFields()) if machine else _changes(context, thread, issue, written, by_agent=by_agent)
+    keywords, fields = changes
     first = ""
     if act_as is None and not context.facts.offline:
         claim = context.sender.claimed.login if context.sender.claimed and not machine else None
@@ -82,7 +84,9 @@ def _complete(context: DecisionContext, text: str, first: str) -> str:
     return compose(context.message, text, first, context.mailbox.text_format)
 
 
-def _changes(context: DecisionContext, thread: IssueMatch, issue: Issue, text: str) -> tuple[Keywords, IssueFields]:
+def _changes(
+    context: DecisionContext, thread: IssueMatch, issue: Issue, text: str, *, by_agent: bool
+) -> tuple[Keywords, IssueFields]:
     """Given the text, return its keyword lines and the fields that they and a reopening change.
 
     Keyword lines are applied if Redmine itself checks them (the sender's own user writes), if the sender is
@@ -98,7 +102,7 @@ def _changes(context: DecisionContext, thread: IssueMatch, issue: Issue, text: s
         keywords = keywords.dropping("project")
     requested = RequestedFields()
     add_keywords(requested, keywords.values)
-    if "status" not in requested.values and (status := _status(context, thread, issue)) is not None:
+    if "status" not in requested.values and (status := _status(context, thread, issue, by_agent=by_agent)) is not None:
         requested.want("status", status, "the mailbox")
     if not (requested.values or requested.custom):
         return keywords, IssueFields()
@@ -106,13 +110,13 @@ def _changes(context: DecisionContext, thread: IssueMatch, issue: Issue, text: s
     return keywords.dropping(*of_no_use(keywords.values, fields, project, context.languages)), fields
 
 
-def _status(context: DecisionContext, thread: IssueMatch, issue: Issue) -> str | None:
+def _status(context: DecisionContext, thread: IssueMatch, issue: Issue, *, by_agent: bool) -> str | None:
     """The status of an issue after a reply: by the map of statuses, or by reopening; None: unchanged."""
     settings = context.route.issue
     if not context.message.automatic.may_change_status or (issue.closed and settings.closed_reply != "reopen"):
         return None
     mapped = None
-    if _by_customer(context, thread, issue):
+    if not by_agent and _by_customer(context, thread, issue):
         after = {before.lower(): after for before, after in settings.reply_status.items()}
         mapped = _known(context, "reply_status", after.get(issue.status.lower()))
     if mapped is not None:

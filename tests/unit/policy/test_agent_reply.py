@@ -160,6 +160,14 @@ def test_what_others_wrote_is_not_sent(changes: dict[str, str]) -> None:
     assert (withheld(NotMailed.OTHERS_TEXT), True) == (plan.agent_reply, plan.private_note), plan.steps
 
 
+@pytest.mark.fault("A29-10")
+def test_a_withheld_reply_is_not_the_customers() -> None:
+    """`reply_status` is for what customers write, not for an agent's reply that nothing proves."""
+    row = AGENT | {"auth": "unknown", "mailed": "anna", "ref": "signed:10"}
+    plan = planned(row, f'{MAIL}; reply_status = {{New = "In Progress"}}')
+    assert ("withheld", None) == (plan.template, plan.fields.names.get("status")), plan.steps
+
+
 @pytest.mark.fault("A29-6")
 def test_old_mail_is_not_sent() -> None:
     """What lay in the mailbox before the bridge came was answered, or not, by other means."""
