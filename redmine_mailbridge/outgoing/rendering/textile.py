@@ -39,6 +39,8 @@ _LIST = re.compile(r"\s{0,20}([*#]{1,6}\s)")
 _TABLE = re.compile(r"\s{0,20}\|")
 _BLOCK = re.compile(rf"(?P<tag>bq|h[1-6]|p)(?P<attributes>{_ATTRIBUTES})\.\s")
 _CELL = re.compile(r"\|(?P<attributes>[_<>=^~\\/\d-]{1,8})\.(?=\s)")
+_NOT_A_CELL = re.compile(r"^\|(?:=\.\s?|(?=:))", re.MULTILINE)
+"""What the library takes for a table's caption or its columns, which it leaves out; in Redmine both are cells."""
 _TIGHT_CELL = re.compile(r"(\|(?:_[<>=^~]{0,3}|[<>=^~]{1,3}|_?[\\/][0-9]{1,2}[<>=^~]{0,3})\.)(?=[^\s.])")
 """A cell without the space after its attributes, which Redmine does not need and the library does."""
 _AMPERSAND = re.compile(r"&(?!(?:lt|gt|amp|quot|#(?!0{0,5}(?:[0-9]|[12][0-9]|3[01]|127);)[0-9]{1,6});)")
@@ -130,7 +132,7 @@ def _prepared(text: str) -> str:
     if (start := _BLOCK.match(text)) is not None:
         alignments.append(f"{start['tag']}{''.join(sign for sign in start['attributes'] if sign in '<>=')[:1]}. ")
         text = f"\ufdd30\ufdd4{text[start.end() :]}"
-    text = _TIGHT_CELL.sub(r"\1 ", text)
+    text = _TIGHT_CELL.sub(r"\1 ", _NOT_A_CELL.sub("|\u2060", text))
     text = _CELL.sub(kept, _NOT_A_LIST.sub(lambda match: f"{match[0]}\u2060", text))
     text = _AMPERSAND.sub("&amp;", text).replace("<", LESS).replace(">", GREATER)
     return re.sub("\ufdd3([0-9]{1,5})\ufdd4", lambda match: alignments[int(match[1])], text)

@@ -120,3 +120,10 @@ def test_other_spellings_of_redmines_address(host: str) -> None:
     assert (
         "<p>l</p>" == render(f"[l](https://{host}/x)", "common_mark", NoteContext("https://redmine.example:443")).html
     )
+
+
+@pytest.mark.fault("A30-16")
+@pytest.mark.parametrize("row", ["|=. word |", "|=.word|", "|: word |", "|:word|", "|=. word"])
+def test_no_word_of_a_table_is_lost(row: str) -> None:
+    """A first cell that begins with a colon or is centered is a cell."""
+    assert "word" in render(f"{row}\n|b|", "textile").text
