@@ -41,7 +41,6 @@ from redmine_mailbridge.wiring.receive import handler_of, receivers_of, shared_o
 from redmine_mailbridge.wiring.redmine import with_text_format
 from redmine_mailbridge.wiring.schedule import scheduled
 from redmine_mailbridge.wiring.sending import sending
-from redmine_mailbridge.wiring.service import listeners_of, pulse_of
 from redmine_mailbridge.wiring.store import issues, open_store
 from redmine_mailbridge.wiring.time_rules import time_rules
 
@@ -80,6 +79,8 @@ class Application:
 
     def service(self, *, listen: bool = True) -> Service:
         """The threads and the schedule of `run`."""
+        from redmine_mailbridge.wiring.service import listeners_of, pulse_of  # `receive` has no use for it
+
         threads = [
             MailboxThread(receiver, self.shared, self.message_queries, listen=listen) for receiver in self.receivers
         ]
