@@ -102,7 +102,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "received_reply": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in ("id", "subject", "url")}},
     "refused": {**_ALWAYS, **_MAIL},
     "withheld": {
-        **_ALWAYS, **_MAIL, "reason": "Your mail server did not confirm that the message was yours.",
+        **_ALWAYS, **_MAIL, "reason": "Nothing proves that you wrote it: the mail server did not authenticate you.",
         "issue": {name: ISSUE[name] for name in ("id", "subject", "url")},
     },
     "registration": {**_ALWAYS, **_MAIL},
