@@ -114,19 +114,20 @@ class IssueSettings(SettingsTable):
         "note",
     )
     forwarded: Literal["original", "forwarder"] = setting(
-        'Who asks by a new message in which an agent passes a customer on: "forwarder" the agent, as by any message. '
-        '"original": who wrote the mail that the agent forwards, in the text or attached, or to whom alone the agent '
-        "writes with the mailbox in Cc. An agent is a Redmine user as whom the message may act and who may edit issues "
-        "in the project.",
+        'The requester of a new message in which an agent passes a customer on. "forwarder": the agent, as for any '
+        'other message. "original": the person who wrote the mail that the agent forwards, in the text or attached, '
+        "or the only person in To if the mailbox is in Cc. An agent is a Redmine user as whom the message may act and "
+        "who may edit issues in the project.",
         "forwarder",
     )
     agent_replies: Literal["note", "mail", "private"] = setting(
         'What an agent\'s reply by mail becomes, for example to a notification of Redmine. "note": a note that is not '
         'sent to the requester. "mail": a note that is sent to the requester as if it had been written in Redmine '
         "(`answers.notes`), if the mail server authenticates the sender (`trust`) and the agent may write to the "
-        'issue; else a private note, of which the agent is informed (template `withheld`). "private": a private note. '
-        '`/private` at the start of the text makes the note private unless this is "note". An agent is a Redmine '
-        "user who may edit issues in the project and did not create the issue.",
+        "issue; otherwise a private note, and the agent is informed that the requester did not receive it (template "
+        '`withheld`). "private": a private note. With "mail" and "private", `/private` at the start of the text makes '
+        "the note private. An agent is a Redmine user who may edit issues in the project and did not create the "
+        "issue.",
         "note",
     )
     follow_closed: tuple[Literal["duplicates", "copied_to"], ...] = setting(
@@ -156,7 +157,9 @@ class IssueSettings(SettingsTable):
         "0: no limit.",
         65_535,
     )
-    answer_refused: bool = setting("Send refused senders the reason, where an auto-reply is allowed.", False)
+    answer_refused: bool = setting(
+        "Inform senders whose message is rejected, with the reason, where an auto-reply is allowed.", False
+    )
 
     @property
     def overrides(self) -> frozenset[str]:

@@ -103,7 +103,7 @@ class MailboxSettings(StartSettings):
         shown='"Processed"',
     )
     failure_folder: Name | None = setting(
-        "The folder for permanently refused messages. Created if missing. Not with POP3.",
+        "The folder for rejected and failed messages. Created if missing. Not with POP3.",
         _only_imap("Failed"),
         shown='"Failed"',
     )
@@ -125,7 +125,7 @@ class MailboxSettings(StartSettings):
         shown="forever",
     )
     after_failure: Literal["move", "keep", "delete"] = setting(
-        'What happens on the server to a refused or failed message: "move" to failure_folder, or "keep"; with '
+        'What happens on the server to a rejected or failed message: "move" to failure_folder, or "keep"; with '
         'POP3 also "delete": the raw message is then only in the store, for the time of store.raw_retention.',
         lambda values: "keep" if values.get("protocol") == "pop3" else "move",
         shown='"move"; "keep" with POP3',

@@ -99,7 +99,7 @@ class LogSettings(SettingsTable):
     """The log, written to standard error."""
 
     format: Literal["console", "json", "auto"] = setting(
-        'For people ("text"), for machines ("json"), or "auto": text on a terminal.', "auto"
+        'For people ("console"), for machines ("json"), or "auto": "console" on a terminal, otherwise "json".', "auto"
     )
     level: Literal["debug", "info", "warning", "error"] = setting("The lowest level that is logged.", "info")
 
@@ -108,7 +108,9 @@ class ReceiveSettings(SettingsTable):
     """Limits of receiving, for all mailboxes."""
 
     max_mail_size: Size = setting(
-        "A larger message is not downloaded: its issue says so and the message stays on the server.", parse_size("50MB")
+        "Of a larger message, only the beginning is downloaded; its issue says so, and the message stays on the "
+        "server.",
+        parse_size("50MB"),
     )
     max_attempts: Annotated[int, Field(ge=1)] = setting(
         "How often a failing message is tried before it gets the state failed. Outages of Redmine or of the "

@@ -86,15 +86,15 @@ class OutgoingSettings(SettingsTable):
         False,
     )
     from_name: Name | None = setting(
-        "The sender's display name. In agents' answers {agent} is the agent's name: \"{agent} via Example support\"; "
-        'other messages are from "Example support".',
+        "The sender's display name. It may contain {agent}, the agent's name: with \"{agent} via Example support\", an "
+        'agent\'s answer is from "Anna Agent via Example support", and all other mail is from "Example support".',
         None,
         shown="none",
     )
     reply_to: SendersAddress | None = setting("The Reply-To address.", None, shown="the From address")
     save_sent: bool = setting(
-        "Put a copy of each sent message into the mailbox's Sent folder: with IMAP, and sending by SMTP. Gmail, "
-        "Microsoft 365 and Outlook.com do that without it.",
+        "Put a copy of each message that is sent by SMTP into the Sent folder of an IMAP mailbox. Gmail, Microsoft 365 "
+        "and Outlook.com do that without it.",
         False,
     )
     sent_folder: Name | None = setting("The folder for these copies.", None, shown="the account's own (\\Sent)")
@@ -229,13 +229,13 @@ class AnswerSettings(SettingsTable):
         "mail",
     )
     max_attachments: Size = setting(
-        "Maximum bytes of a note's files, attached or shown in place; the message names the others. 0: none.",
+        "Maximum size of a note's files together, attached or shown in place; the message names the others. 0: none.",
         10_000_000,
         shown='"10MB"',
     )
     inline_pictures: bool = setting(
-        "Show the pictures that a note names, if they are files of this note, in place, scaled and without metadata "
-        "(EXIF, location). Otherwise they are attached as they are.",
+        "Show pictures that are files of the note where its text names them, scaled and without metadata (EXIF, "
+        "location). With false, they are attached as they are.",
         True,
     )
     max_picture_width: Annotated[int, Field(ge=100, le=4000)] = setting(

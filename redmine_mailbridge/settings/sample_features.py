@@ -62,8 +62,9 @@ issue.project = "support"
 [outgoing]
 host = "smtp.example.com"
 security = "starttls"
-from_name = "Example support"
+from_name = "{agent} via Example support"
 language = "en"
+time_zone = "Europe/Berlin"
 templates = "templates"
 daily_limit = 500
 per_minute = 30
@@ -78,7 +79,16 @@ redmine_users = "mail"
 received = true
 received_reply = false
 closed = true
+inline_pictures = true
+max_picture_width = 1200
 reply_marker_line = "-- Please write above this line --"
+""",
+    ),
+    (
+        "Agents may answer customers by mail, for example by replying to a notification of Redmine.",
+        """
+[mailboxes.support.issue]
+agent_replies = "mail"
 """,
     ),
     (

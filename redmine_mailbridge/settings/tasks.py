@@ -68,7 +68,7 @@ class UpdateTask(TaskSettings):
 class AggregateTask(TaskSettings):
     """When hours and times are computed."""
 
-    every: PositiveSpan | None = setting("The time between two runs.", parse_span("1h"))
+    every: PositiveSpan | None = setting("The interval between runs.", parse_span("1h"))
 
 
 class TasksSettings(SettingsTable):

@@ -89,7 +89,7 @@ class Authenticator:
         """
         if way == "password":
             if not hmac.compare_digest(proof, _digest(self.line())):
-                raise SignInRefused("The local password is another one now: sign in again.")
+                raise SignInRefused("The local password has changed: sign in again.")
             return
         try:
             user = by_key(self._redmine, proof)
