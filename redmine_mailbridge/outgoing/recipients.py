@@ -22,10 +22,10 @@ UNPROVEN = NotMailedReason(
     "unproven", "Not in Cc of the mail to the customer, since nothing proves who wrote the mail that names them"
 )
 TOO_MANY = NotMailedReason(
-    "too many", "Not in Cc of the mail to the customer, since that holds as many as it may (answers.max_cc)"
+    "too many", "Not in Cc of the mail to the customer, since it has the maximum number of addresses (answers.max_cc)"
 )
 NO_ADDRESS = NotMailedReason(
-    "no address", "No mail can go to this address, so that nothing that is written here is mailed there"
+    "no address", "Nothing that is written here is mailed to this address, since it cannot receive mail"
 )
 
 

@@ -17,7 +17,7 @@ from redmine_mailbridge.store.health import REDMINE, SERVICE, Condition, Health
 log = structlog.get_logger(__name__)
 
 TITLES = {
-    REDMINE: ("Redmine takes no mail", "Redmine takes mail again"),
+    REDMINE: ("Redmine does not accept mail", "Redmine accepts mail again"),
     "sending": ("Mail cannot be sent", "Mail is sent again"),
     "settings": ("Mailbox {name} is paused: its settings do not fit Redmine", "Mailbox {name} is processed again"),
     "mailbox": ("Mailbox {name} cannot be read", "Mailbox {name} is read again"),
