@@ -70,7 +70,7 @@ def _author(context: DecisionContext, place: ProjectChoice) -> Author:
     creates = settings.unknown_sender == "create" and not context.message.spam.spam
     made = new_user(context.sender, context.route, facts) if creates else None
     if made is not None:
-        context.steps.add(_told(made))
+        context.steps.add(_creation_line(made))
         if made.status == "active" and place.identifier in facts.anyone_may_add:
             if context.sender.proven:
                 return Author(made.login, made, named=False)
@@ -86,7 +86,7 @@ def _author(context: DecisionContext, place: ProjectChoice) -> Author:
     return Author(_ticket_user(context), made)
 
 
-def _told(made: NewUser) -> str:
+def _creation_line(made: NewUser) -> str:
     """The line about the user that is created."""
     notice = "Redmine's account mail" if made.send_information else "our own mail" if made.own_notice else "no mail"
     language = f", language {made.language}" if made.language else ""

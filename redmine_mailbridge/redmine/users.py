@@ -18,7 +18,7 @@ from redmine_mailbridge.policy.sender import numbered
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.rights import Role
 from redmine_mailbridge.redmine.text_cleaning import without_wide
-from redmine_mailbridge.redmine.user_values import STATUS_NUMBER, UserWithRights, user_of
+from redmine_mailbridge.redmine.user_values import STATUS_NUMBER, UserWithRights, user_with_rights
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.util.cache import Cache
 
@@ -51,7 +51,7 @@ class Users:
 
     def me(self) -> UserWithRights:
         """Return the key's own user with its rights."""
-        return self._me.get("me", lambda: user_of(self._client.whoami([("include", "memberships")])))
+        return self._me.get("me", lambda: user_with_rights(self._client.whoami([("include", "memberships")])))
 
     @property
     def can_find_users(self) -> bool:
@@ -167,7 +167,7 @@ class Users:
             raise
         finally:  # in any case, "no user has this address" is no longer cached
             self._forget_new(new)
-        return user_of(answer["user"]).user
+        return user_with_rights(answer["user"]).user
 
     def _post_user(self, values: dict[str, Any], *, inform: bool) -> Mapping[str, Any]:
         """Given a new user's values, create it; with 3-byte characters if Redmine fails on others (an old MySQL).
@@ -195,7 +195,7 @@ class Users:
 
     def _fetch(self, user_id: int) -> UserWithRights | None:
         answer = self._client.get_or_none(f"/users/{user_id}.json", [("include", "memberships,groups")])
-        return None if answer is None else user_of(answer["user"])
+        return None if answer is None else user_with_rights(answer["user"])
 
     def _fetch_role(self, role_id: int) -> Role:
         answer = self._client.get_or_none(f"/roles/{role_id}.json")

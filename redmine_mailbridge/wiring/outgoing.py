@@ -64,7 +64,7 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
             "withheld",
             "registration",
             "closed",
-        }  # sent only where the route, a rule or the station says so
+        }  # sent only where the route, a rule or a step of the update says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
         on |= {"answer"} if box.answers.notes != "never" else set()
         by_mailbox[name] = SenderProfile(
@@ -148,7 +148,7 @@ def agent_answers(
     issue_sync: IssueSync,
     mailer: IssueMailer,
 ) -> AgentNoteMailer:
-    """The station that keeps the copy of Redmine's issues and mails what agents write."""
+    """The step of the update that keeps the copy of Redmine's issues and mails what agents write."""
     mailings = {
         name: NoteMailPolicy(
             notes=box.answers.notes,

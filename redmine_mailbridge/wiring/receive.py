@@ -25,7 +25,7 @@ from redmine_mailbridge.wiring.store import outbox, pauses
 
 
 def shared_of(core: Core, pool: ThreadPoolExecutor) -> SharedResources:
-    """What all receivers share. The gate hears every word of Redmine from here on."""
+    """What all receivers share. The circuit breaker notes every response of Redmine from here on."""
     settings, client = core.settings, core.client
     breaker = CircuitBreaker(ask=client.whoami, forget_pause=client.limiter.forget_pause)
     client.on_heard(breaker.note_response)

@@ -53,8 +53,8 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list):
-        for step in value:
-            yield from _texts(step)
+        for item in value:
+            yield from _texts(item)
         for below in value.values() if isinstance(value, Mapping) else ():
             yield from _texts(below)
 
