@@ -34,18 +34,18 @@ NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
 class Users:
     """The users of one Redmine. Thread-safe."""
 
-    def __init__(self, client: Client, life: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: Client, ttl: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
-        self._life = life
-        self._by_address: Cache[str, User | None] = Cache(life, clock)
-        self._by_id: Cache[int, UserWithRights | None] = Cache(life, clock)
-        self._roles: Cache[int, Role] = Cache(life, clock)
-        self._me: Cache[str, UserWithRights] = Cache(life, clock)
-        self._by_login: Cache[str, User | None] = Cache(life, clock)
-        self._members: Cache[int, tuple[int, ...]] = Cache(life, clock)
+        self._ttl = ttl
+        self._by_address: Cache[str, User | None] = Cache(ttl, clock)
+        self._by_id: Cache[int, UserWithRights | None] = Cache(ttl, clock)
+        self._roles: Cache[int, Role] = Cache(ttl, clock)
+        self._me: Cache[str, UserWithRights] = Cache(ttl, clock)
+        self._by_login: Cache[str, User | None] = Cache(ttl, clock)
+        self._members: Cache[int, tuple[int, ...]] = Cache(ttl, clock)
         self._open_issues: Cache[int, int] = Cache(OPEN_ISSUES_LIFE, clock)
         self._exact: Cache[str, bool] = Cache(24 * 3600.0, clock)
-        self._taken: Cache[str, bool] = Cache(life, clock)
+        self._taken: Cache[str, bool] = Cache(ttl, clock)
         self._known_members: dict[str, int] = {}
         client.on_unknown_login(self.forget_login)
 
@@ -68,7 +68,7 @@ class Users:
             return None
         find = self._find if self.can_find_users else self._find_member
         return self._by_address.get(
-            key, lambda: find(key, address.strip()), lambda user: NOBODY_LIFE if user is None else self._life
+            key, lambda: find(key, address.strip()), lambda user: NOBODY_LIFE if user is None else self._ttl
         )
 
     def is_taken(self, address: str) -> bool:

@@ -30,14 +30,14 @@ def shared_of(core: Core, pool: ThreadPoolExecutor) -> SharedResources:
     breaker = CircuitBreaker(ask=client.whoami, forget_pause=client.limiter.forget_pause)
     client.on_heard(breaker.note_response)
     client.before_late_write(core.store.database.check_fence)
-    life = settings.redmine.cache_ttl.total_seconds()
+    ttl = settings.redmine.cache_ttl.total_seconds()
     settings_fitness = SettingsFitness(
         pauses(core.store),
         core.message_queries,
         core.planner,
         core.metadata,
         TrialWrites(client),
-        formatting=FormatWatch(client.connection, settings.redmine.markup, life),
+        formatting=FormatWatch(client.connection, settings.redmine.markup, ttl),
     )
     succession = succession_of(settings, core.store)
     return SharedResources(
