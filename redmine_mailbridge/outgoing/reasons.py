@@ -15,7 +15,7 @@ REASONS: Mapping[str, Mapping[str, str]] = {
         "unproven": "Nothing proves that you wrote it: the receiving mail server did not authenticate the sender.",
         "trust": "Replies by mail are not sent to customers here.",
         "no_access": "It could not be added in your name.",
-        "others_text": "It has no text of its own, or passes another message on.",
+        "others_text": "It has no text of its own, or it forwards another message.",
         "not_accepted": "This address does not accept messages of this kind.",
     },
     "de": {

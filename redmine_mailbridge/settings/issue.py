@@ -121,12 +121,12 @@ class IssueSettings(SettingsTable):
         "forwarder",
     )
     agent_replies: Literal["note", "mail", "private"] = setting(
-        'What an agent\'s reply by mail becomes, for example to a notification of Redmine. "note": a note that is not '
-        'sent to the requester. "mail": a note that is sent to the requester as if it had been written in Redmine '
-        "(`answers.notes`), if the mail server authenticates the sender (`trust`) and the agent may write to the "
-        'issue; else a private note, of which the agent is informed (template `withheld`). "private": a private note. '
-        '`/private` at the start of the text makes the note private unless this is "note". An agent is a Redmine '
-        "user who may edit issues in the project and did not create the issue.",
+        "What an agent's reply by mail becomes, for example a reply to a notification from Redmine. "
+        '"note": a note that is not sent to the requester. "mail": a note that is sent to the requester as if it had '
+        "been written in Redmine (`answers.notes`), provided that the mail server authenticates the sender (`trust`) "
+        "and the agent may write to the issue; otherwise a private note, and the agent is informed (template "
+        '`withheld`). "private": a private note. With "mail" and "private", `/private` at the start of the text makes '
+        "the note private. An agent is a Redmine user who may edit issues in the project and did not create the issue.",
         "note",
     )
     follow_closed: tuple[Literal["duplicates", "copied_to"], ...] = setting(

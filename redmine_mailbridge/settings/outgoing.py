@@ -86,8 +86,8 @@ class OutgoingSettings(SettingsTable):
         False,
     )
     from_name: Name | None = setting(
-        "The sender's display name. In agents' answers {agent} is the agent's name: \"{agent} via Example support\"; "
-        'other messages are from "Example support".',
+        "The sender's display name. {agent} stands for the agent's name: with \"{agent} via Example support\", agents' "
+        'answers are from "Anna Agent via Example support" and all other messages from "Example support".',
         None,
         shown="none",
     )
@@ -234,8 +234,8 @@ class AnswerSettings(SettingsTable):
         shown='"10MB"',
     )
     inline_pictures: bool = setting(
-        "Show the pictures that a note names, if they are files of this note, in place, scaled and without metadata "
-        "(EXIF, location). Otherwise they are attached as they are.",
+        "Show pictures that a note refers to in place, scaled and without metadata (EXIF, location), if they are files "
+        "of that note. Otherwise they are attached unchanged.",
         True,
     )
     max_picture_width: Annotated[int, Field(ge=100, le=4000)] = setting(
