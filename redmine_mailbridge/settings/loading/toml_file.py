@@ -42,7 +42,7 @@ def file_layer(file: Path) -> Layer:
     if nul := [
         f"{file}:{layer.origins[path].line}: {'.'.join(path).replace(NUL, ESCAPED_NUL)}: remove {ESCAPED_NUL}"
         for path, value in leaves(data)
-        if any(NUL in text for text in (*path, *_texts(value)))
+        if any(NUL in string for string in (*path, *_texts(value)))
     ]:
         raise SettingsError(*nul)
     return layer

@@ -86,10 +86,10 @@ class AgentNoteMailer:
         try:
             self._issue_sync.refresh(stop)
             for mailbox, mailing in self._mailings.items():
-                for number, journals in self._pending(mailbox, mailing):
+                for number, journal_ids in self._pending(mailbox, mailing):
                     if stop.is_set():
                         return TaskStepResult(done, failed)
-                    queued, ended = self._turns.take(number, partial(self._issue, number, journals, mailing))
+                    queued, ended = self._turns.take(number, partial(self._issue, number, journal_ids, mailing))
                     done, failed = done + queued, failed + (not ended)
             notes, unwritten = self._delivery_failures.once()
             return TaskStepResult(done + notes, failed + unwritten)
@@ -123,7 +123,7 @@ class AgentNoteMailer:
 
     # ------------------------------------------------------------------ one issue
 
-    def _issue(self, number: int, journals: Sequence[int], mailing: NoteMailPolicy) -> int:
+    def _issue(self, number: int, journal_ids: Sequence[int], mailing: NoteMailPolicy) -> int:
         row = self._issues.get(number)
         if row is None:
             return 0
@@ -134,16 +134,16 @@ class AgentNoteMailer:
         shown = {int(entry["id"]): entry for entry in visible.issue_data.get("journals", ())}
         known = {journal.id: journal for journal in self._issues.journals([number])}
         queued = 0
-        for journal in journals:
-            entry = shown.get(journal)
-            by_agent = known[journal].side == "agent"
+        for journal_id in journal_ids:
+            entry = shown.get(journal_id)
+            by_agent = known[journal_id].side == "agent"
             if entry is None:
-                self._decisions.decide(NoteDecision(journal, number, 0.0, f"note {journal}: it no longer exists"))
+                self._decisions.decide(NoteDecision(journal_id, number, 0.0, f"note {journal_id}: it no longer exists"))
                 continue
             try:
                 queued += self._journal(row, visible, entry, mailing, by_agent=by_agent)
             except RateLimited as error:
-                log.info("answers.held_back", issue=number, journal=journal, reason=str(error))
+                log.info("answers.held_back", issue=number, journal=journal_id, reason=str(error))
                 if by_agent:
                     break  # later notes of this issue wait for it
         return queued
