@@ -141,7 +141,7 @@ class RefusalForecast:
                 name = requested.values.get("assigned_to", "")
                 words = f'{who}: Redmine does not assign new issues to "{name}": {"; ".join(assigned)}'
                 yield Check(title, False, f"{words}. They are created without an assignee. {ASSIGNABLE}")
-            yield from _told(title, who, refusal, without, assigned)
+            yield from _rejections(title, who, refusal, without, assigned)
 
     def _replies(self, place: SettingsPlace, project: Project, tracker: Tracker) -> Iterator[Check]:
         """What replies to issues of this tracker cannot do."""
@@ -155,11 +155,11 @@ class RefusalForecast:
         silently. An administrator sees all and lists them with their trackers (names.py); for another key, existing
         issues show them.
         """
-        requested = {number: name for name in names if (number := project.custom_fields.get(name.lower())) is not None}
-        if not requested or self._metadata.can_impersonate:
+        by_number = {number: name for name in names if (number := project.custom_fields.get(name.lower())) is not None}
+        if not by_number or self._metadata.can_impersonate:
             return
         shown = self._samples.fields(project, tracker.id)
-        for number, name in requested.items():
+        for number, name in by_number.items():
             field = f'the custom field "{name}" for issues of the tracker {tracker.name}'
             if shown is None:
                 words = (
@@ -204,9 +204,9 @@ class RefusalForecast:
         self, title: str, attributes: Mapping[str, Any], tracker: Tracker, project: Project
     ) -> Iterator[Check]:
         """What a tracker lacks is dropped silently, and so is a status that the workflow does not start with."""
-        requested = {*attributes, *(("priority_id",) if self._box.issue.priority_by_importance else ())}
+        sent = {*attributes, *(("priority_id",) if self._box.issue.priority_by_importance else ())}
         for name in (*STANDARD, *(("priority_id",) if self._metadata.is_newer_than_5_0() else ())):
-            if name in requested and not self._metadata.takes(tracker.id, name):
+            if name in sent and not self._metadata.takes(tracker.id, name):
                 words = f"the tracker {tracker.name} has no field {name.removesuffix('_id')}: Redmine drops it"
                 yield Check(title, False, f"{words}. Remove it from the settings, or enable the field for the tracker")
         if not self._metadata.takes(tracker.id, "description"):
@@ -271,7 +271,7 @@ def _unassignable(
     return tuple(message for message in refusal.messages if other is None or message not in other.messages)
 
 
-def _told(
+def _rejections(
     title: str, who: str, refusal: TrialRefusal | None, sure: TrialRefusal | None, reported: tuple[str, ...] = ()
 ) -> Iterator[Check]:
     """What was rejected: `sure` without the fields that a message's text fills; without what is `reported` already."""

@@ -14,7 +14,7 @@ from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.wiring import oauth, read_only, sending
 from redmine_mailbridge.wiring.mailboxes import mailbox_of
-from redmine_mailbridge.wiring.redmine import directory_of, redmine_client
+from redmine_mailbridge.wiring.redmine import metadata_of, redmine_client
 from redmine_mailbridge.wiring.store import pauses
 
 
@@ -28,7 +28,7 @@ def server_checks(
     """
     boxes = {name: box for name, box in settings.active_mailboxes.items() if not only or name in only}
     client = redmine_client(settings.redmine)
-    metadata = directory_of(client, settings.redmine)
+    metadata = metadata_of(client, settings.redmine)
     try:
         selected = settings.model_copy(update={"mailboxes": boxes})
         yield from redmine_checks(selected, client, metadata, try_issues=try_issues)

@@ -82,17 +82,17 @@ class Daemon:
             signal.signal(number, _noted)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # the parent process may have blocked them
         signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
-        keeper = open_store(self._settings)
+        store = open_store(self._settings)
         try:
-            lock = self._lock(keeper, within=wait)
+            lock = self._lock(store, within=wait)
             if lock is None:
                 return
-            with kept_in(log_buffer_of(keeper)):
-                after = self._under(lock, keeper, self._first(lock))
+            with kept_in(log_buffer_of(store)):
+                after = self._under(lock, store, self._first(lock))
                 while after is not None:
-                    after = self._under(after, keeper, None)
+                    after = self._under(after, store, None)
         finally:
-            keeper.close()
+            store.close()
 
     def _first(self, lock: Lock) -> app.Application:
         """Build the first application; report at once if that fails."""
@@ -102,15 +102,15 @@ class Daemon:
             lock.release()
             raise
 
-    def _under(self, lock: Lock, keeper: Store, first: app.Application | None) -> Lock | None:
+    def _under(self, lock: Lock, store: Store, first: app.Application | None) -> Lock | None:
         """Work under a lock. Return the lock taken after its loss, or None when it is time to end."""
         try:
             with self._watched(lock):
-                keeper.raw.clear_spool()
+                store.raw.clear_spool()
                 end = self._services(lock, first or self._built_at_last())
         finally:
             lock.release()
-        return None if end is _End.SIGNAL else self._lock(keeper, within=math.inf)
+        return None if end is _End.SIGNAL else self._lock(store, within=math.inf)
 
     def _services(self, lock: Lock, first: app.Application | _End) -> _End:
         """Run one service after another. Return why the last one ended."""
@@ -187,14 +187,14 @@ class Daemon:
         with suppress(BlockingIOError):  # the pipe is full, so the main thread wakes up anyway
             self._far.send(bytes([LOST]))
 
-    def _lock(self, keeper: Store, *, within: float) -> Lock | None:
+    def _lock(self, store: Store, *, within: float) -> Lock | None:
         """Take the lock as soon as it is free. Return it, or None when it is time to end. Raise AlreadyRunning or
         StoreBusy when it cannot be taken within this many seconds.
         """
         reported, end = "", time.monotonic() + within
         while True:
             try:
-                lock = keeper.lock("service")
+                lock = store.lock("service")
             except MailbridgeError as error:
                 if time.monotonic() >= end:
                     raise

@@ -79,7 +79,7 @@ class SettingsFailed(Failed):
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _exit_codes() -> Iterator[None]:
     """Turn the package's errors into exit codes."""
     try:
         yield
@@ -132,7 +132,7 @@ class Commands(click.Group):
         """Run the command; the package's errors end in red lines and their exit code."""
         if not set(ctx.help_option_names) & set(ctx.args):  # help needs no modules
             _load_bare()
-        with _told():
+        with _exit_codes():
             return super().invoke(ctx)
 
 

@@ -29,10 +29,10 @@ def difference(this: Message, other: Message) -> str:
     """Given two mails with the same Message-ID, return the difference that makes them two messages, in a word or
     two; "" when this one adds nothing that a person wrote to the other.
     """
-    return next(_told_apart(this, other), "")
+    return next(_differences(this, other), "")
 
 
-def _told_apart(this: Message, other: Message) -> Iterator[str]:
+def _differences(this: Message, other: Message) -> Iterator[str]:
     """The difference between two messages; the texts are compared only if the headers show none."""
     if this.truncated or other.truncated:
         yield "known in part only"

@@ -5,12 +5,12 @@
          ▼
        STORED ────────────── intend: the request is written down ───────────────▶ WRITE_PENDING
          │ ▲                                                                       │   │
-         │ └─ retry, by an admin or by dragging it back ─┐      look; not there:   │   │ done
+         │ └─ retry, by an admin or by dragging it back ─┐      search; not found: │   │ done
          │                                               │      write again ◀──────┘   │
          ├── ignore (with its reason) ──────────────▶ DONE ◀───────────────────────────┘
          ├── refuse ───────▶ REJECTED ───────────────────┤      and from WRITE_PENDING too:
          ├── hold ─────────▶ HELD ───────────────────────┤      refuse (rejected by Redmine),
-         └── set aside ────▶ FAILED ─────────────────────┘      set aside (too many tries)
+         └── fail ─────────▶ FAILED ─────────────────────┘      fail (too many tries)
 
 An ignored message goes back to STORED if an admin wants it imported after all, and so does one that is to be written to
 another issue; if what an admin decided is undone, the message is HELD for another decision, or DONE as it was before.

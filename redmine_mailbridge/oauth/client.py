@@ -30,8 +30,8 @@ else:
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 LATER = frozenset({"temporarily_unavailable", "server_error"})
-UNTOLD_LIFE = 1800.0
-"""Seconds that a token is believed whose life the provider does not tell."""
+DEFAULT_LIFETIME = 1800.0
+"""Seconds for which a token is trusted if the provider does not state its lifetime."""
 
 
 class Denied(LoginRefused):
@@ -253,17 +253,17 @@ class ProviderClient:
             raise ProviderAway(words) from None
 
     def _tokens(self, fields: Mapping[str, Any]) -> Tokens:
-        """Given the token endpoint's answer, return the tokens; they are renewed after four fifths of their life."""
-        now, life = self._clock(), UNTOLD_LIFE
+        """Given the token endpoint's answer, return the tokens, renewed after four fifths of their lifetime."""
+        now, lifetime = self._clock(), DEFAULT_LIFETIME
         if fields.get("expires_in") is not None:
-            life = float(fields["expires_in"])
+            lifetime = float(fields["expires_in"])
         if not isinstance(fields.get("access_token"), str):
             raise ProviderAway(f"{self._title}: the answer holds no access token")
         return Tokens(
             access=fields["access_token"],
             refresh=str(fields.get("refresh_token") or ""),
-            expires_at=now + life,
-            renew_at=now + life - min(300.0, life / 5),
+            expires_at=now + lifetime,
+            renew_at=now + lifetime - min(300.0, lifetime / 5),
             signed_in_as=_who(fields.get("id_token")),
         )
 

@@ -97,15 +97,15 @@ class ReadStored(Protocol):
 class ConversationFinder:
     """Finds the conversations of issues. `is_user`: does a Redmine user own this address?"""
 
-    def __init__(self, talk: ConversationQueries, read: ReadStored, is_user: Callable[[str], bool]) -> None:
-        self._talk = talk
+    def __init__(self, queries: ConversationQueries, read: ReadStored, is_user: Callable[[str], bool]) -> None:
+        self._queries = queries
         self._read = read
         self._is_user = is_user
 
     def of(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
         """Given an issue, and what of it may be read now, return its conversation with the customer."""
         parts = list(self._parts(issue, visible))
-        sent = tuple(message_id for message_id, _ in self._talk.outgoing(issue.id, issue.requester))
+        sent = tuple(message_id for message_id, _ in self._queries.outgoing(issue.id, issue.requester))
         if not parts:
             return Conversation(without_re(issue.subject) or f"#{issue.id}", references=sent)
         last = parts[-1]
@@ -135,7 +135,7 @@ class ConversationFinder:
     def _parts(self, issue: IssueRow, visible: VisibleIssue) -> Iterator[_Part]:
         """The customer side's mails that are public in Redmine, oldest first."""
         requester = issue.requester.lower()
-        for mail in self._talk.incoming(issue.id, issue.requester):
+        for mail in self._queries.incoming(issue.id, issue.requester):
             intent = WriteIntent.from_json(mail.request) if mail.request else None
             sender = mail.sender.lower()
             if not mail.customers or (mail.journal is not None and visible.journal(mail.journal) is None):

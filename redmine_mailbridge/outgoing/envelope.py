@@ -31,17 +31,17 @@ def addressed_to(content: bytes, recipients: Collection[str]) -> bytes:
     """Given a mail's bytes and addresses (in any case), return it with a header that names only these: unchanged if it
     does; one whom it does not name is in Bcc.
     """
-    missing = {address.lower(): address for address in recipients}
+    remaining = {address.lower(): address for address in recipients}
     header_recipients = recipients_of(content)
-    if sorted(_address(person) for people in header_recipients.values() for person in people) == sorted(missing):
+    if sorted(_address(person) for people in header_recipients.values() for person in people) == sorted(remaining):
         return content
     kept: dict[str, list[str]] = {}
     for name, people in header_recipients.items():
-        kept[name] = [person for person in people if _address(person) in missing]
+        kept[name] = [person for person in people if _address(person) in remaining]
         for person in kept[name]:
-            missing.pop(_address(person), None)
-    if missing:
-        kept["Bcc"] = [*kept.get("Bcc", []), *missing.values()]
+            remaining.pop(_address(person), None)
+    if remaining:
+        kept["Bcc"] = [*kept.get("Bcc", []), *remaining.values()]
     head, end, body = content.partition(b"\r\n\r\n")
     other_fields = _FIELD.sub(b"", head + b"\r\n")
     fields = (f"{name}: {LINE.join(people)}\r\n" for name, people in kept.items() if people)

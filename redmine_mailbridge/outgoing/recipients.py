@@ -50,7 +50,7 @@ class Recipients:
         people_by_reason = {UNPROVEN: self.unproven, TOO_MANY: self.over, NO_ADDRESS: self.without}
         return {why: them for why, them in people_by_reason.items() if them}
 
-    def redmine_tells(self, address: str) -> bool:
+    def is_mailed_by_redmine(self, address: str) -> bool:
         """Is it left to Redmine to mail this address?"""
         return not spellings(address).isdisjoint(mailed.lower() for mailed in self.by_redmine)
 
@@ -58,13 +58,13 @@ class Recipients:
         """Who notifies the requester with this address: a mail, the agent's own included, Redmine, or no one."""
         if self.to or not spellings(requester).isdisjoint(mailed.lower() for mailed in self.direct):
             return "mailed"
-        return "redmine" if self.redmine_tells(requester) else None
+        return "redmine" if self.is_mailed_by_redmine(requester) else None
 
     @property
     def why_nobody(self) -> str:
         """Why there are no recipients."""
         if self.direct:
-            return f"the agent's mail went to {', '.join(self.direct)} itself"
+            return f"the agent's mail went to {', '.join(self.direct)} directly"
         if self.by_redmine:
             return f"Redmine mails {', '.join(self.by_redmine)} itself"
         return "no mail can go to the customer's address" if self.without else "no recipients"
@@ -73,7 +73,7 @@ class Recipients:
     def line(self) -> str:
         """The text of the record after the list of recipients."""
         line = f"; Redmine mails {', '.join(self.by_redmine)} itself" if self.by_redmine else ""
-        line += f"; the agent's mail went to {', '.join(self.direct)} itself" if self.direct else ""
+        line += f"; the agent's mail went to {', '.join(self.direct)} directly" if self.direct else ""
         for what, them in (("not proven", self.unproven), ("over answers.max_cc", self.over)):
             if them:
                 more = f" and {len(them) - 5} more" if len(them) > 5 else ""

@@ -16,19 +16,24 @@ _OF_NOTE = re.compile(r"j([0-9]{1,18})|q([0-9]{1,18})-.*")
 
 
 def send_again(
-    outbox: Outbox, profiles: Mapping[str, SenderProfile], look: ShowIssue, ids: Collection[int] | None, *, by: str
+    outbox: Outbox,
+    profiles: Mapping[str, SenderProfile],
+    show_issue: ShowIssue,
+    ids: Collection[int] | None,
+    *,
+    by: str,
 ) -> list[tuple[QueuedMail, str]]:
     """Given ids of mails (None: all that failed), queue those again that may still be read by whom they go to. Return
     each mail that failed, with why it is not sent again, "" when it is. Raise RedmineUnavailable.
     """
     failed = outbox.listed(states=(FAILED,), limit=10_000, ids=ids, whole=False)
-    verdicts = {row.id: (row, why_not(row, profiles, look)) for row in failed}
+    verdicts = {row.id: (row, why_not(row, profiles, show_issue)) for row in failed}
     queued = {row.id for row in outbox.retry([number for number, (_, why) in verdicts.items() if not why], by=by)}
     return [(row, why if why or row.id in queued else "it is not there any more") for row, why in verdicts.values()]
 
 
 def why_not(  # noqa: PLR0911 - a list of reasons
-    mail: QueuedMail, profiles: Mapping[str, SenderProfile], look: ShowIssue, requester: str = ""
+    mail: QueuedMail, profiles: Mapping[str, SenderProfile], show_issue: ShowIssue, requester: str = ""
 ) -> str:
     """Given a mail, return why it must not be sent; "" when it may be read by whom it goes to. `requester`: the address
     of its issue's.
@@ -40,7 +45,7 @@ def why_not(  # noqa: PLR0911 - a list of reasons
         return "its text is forgotten (store.raw_retention)"
     if mail.issue is None:
         return ""
-    visible = look(mail.issue)
+    visible = show_issue(mail.issue)
     if visible is None:
         return "Redmine does not show the issue any more"
     to_team = mail.kind in TO_TEAM and comparable(mail.recipient) != requester

@@ -12,7 +12,7 @@ from redmine_mailbridge.model.plan import Action, Plan, RejectionReason
 from redmine_mailbridge.policy.agent_reply import continues
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.follow import follow
-from redmine_mailbridge.policy.issue_match import IssueMatch, find_thread
+from redmine_mailbridge.policy.issue_match import IssueMatch, find_match
 from redmine_mailbridge.policy.new_issue import create
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.own_mail import REPLYING_MACHINES, described, own_mail, unwanted_machine
@@ -42,22 +42,22 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
         return context.finish(verdict.action, verdict.reason)
     if message.automatic.kind in REPLYING_MACHINES and (about := _about(context)) is not None:
         return _machine(context, *about)
-    thread = follow(context, find_thread(context))
-    if thread.issue is not None and not (again := _starts_again(context, thread.issue)):
-        return note(context.about(thread.issue), thread)
-    if thread.denied:
-        related = thread.related.id if thread.related else None
-        return context.finish(Action.REFUSE, thread.denied, issue=related, rejection_reason=RejectionReason.NOT_ALLOWED)
+    match = follow(context, find_match(context))
+    if match.issue is not None and not (again := _starts_again(context, match.issue)):
+        return note(context.about(match.issue), match)
+    if match.denied:
+        related = match.related.id if match.related else None
+        return context.finish(Action.REFUSE, match.denied, issue=related, rejection_reason=RejectionReason.NOT_ALLOWED)
     if (unwanted := unwanted_machine(message, route)) is not None:
         return context.finish(Action.IGNORE, unwanted)
     if message.automatic.kind in REPLYING_MACHINES:
         context.steps.add(f"{described(message)}, and accept_automatic is on")
-    if thread.issue is None and not facts.offline and (verdict := unknown_verdict(context.sender, route)) is not None:
+    if match.issue is None and not facts.offline and (verdict := unknown_verdict(context.sender, route)) is not None:
         return context.finish(verdict.action, verdict.reason, rejection_reason=RejectionReason.UNKNOWN_SENDER)
     if route.issue.reply_only:
         why = "this mailbox accepts replies only, and this is not a reply to an accessible issue"
         return context.finish(Action.REFUSE, why, rejection_reason=RejectionReason.REPLIES_ONLY)
-    return create(context, thread, again if thread.issue is not None else _elsewhere(context))
+    return create(context, match, again if match.issue is not None else _elsewhere(context))
 
 
 def _about_sender(context: DecisionContext) -> Iterator[str]:

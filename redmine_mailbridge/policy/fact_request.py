@@ -28,9 +28,9 @@ def requested_facts(message: Message, route: Route, mailbox: MailboxIdentity) ->
     if own_mail(message, mailbox):
         return FactRequest(message.sender.key)
     read_from, (_, route) = route, responsible(message, mailbox, route)
-    asks = requester_of(message, mailbox, different((route, read_from))).address
+    requester = requester_of(message, mailbox, different((route, read_from))).address
     passed_on = candidate(message, mailbox, route)
-    people = (message.sender, asks)
+    people = (message.sender, requester)
     served = people + ((passed_on.address,) if passed_on else ())
     keywords = _keywords(message, route)
     matched = apply_rules(message, route, Trace()).rules
@@ -43,7 +43,7 @@ def requested_facts(message: Message, route: Route, mailbox: MailboxIdentity) ->
         journals=(own[1:],) if (own := redmines_own(ids)) and own[0] == "journal" else (),
         projects=_projects(message, route, mailbox, keywords=keywords, matched=matched, people=people),
         issue_projects=bool(settings.overrides),
-        addresses=_addresses(message, route, mailbox, keywords=keywords, matched=matched, asks=asks)
+        addresses=_addresses(message, route, mailbox, keywords=keywords, matched=matched, requester=requester)
         + ((passed_on.address.key,) if passed_on else ()),
         logins=_logins(served, route),
         groups=_groups(route, matched, served),
@@ -124,12 +124,12 @@ def _addresses(
     *,
     keywords: dict[str, str],
     matched: tuple[Rule, ...],
-    asks: Address,
+    requester: Address,
 ) -> tuple[str, ...]:
     """The addresses that may be users': the requester's, To and Cc for watchers, and those that name an assignee or a
     watcher.
     """
-    addresses: list[str] = [asks.key] if asks.domain else []
+    addresses: list[str] = [requester.key] if requester.domain else []
     if route.issue.watchers_from_mail:
         addresses += [address.key for address in message.to + message.cc if not mailbox.ours(address.address)]
     assignees = [keywords.get("assigned_to"), route.issue.assignee, *(rule.assignee for rule in matched)]

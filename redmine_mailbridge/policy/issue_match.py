@@ -64,7 +64,7 @@ def _answers_team(context: DecisionContext, issue: Issue) -> bool:
     return first is not None and first.kind in TO_TEAM and context.sender.address.key not in issue.participants
 
 
-def find_thread(context: DecisionContext) -> IssueMatch:
+def find_match(context: DecisionContext) -> IssueMatch:
     """Given a message and its sender, return the issue that it may reach, by the first reference that allows it."""
     facts, steps = context.facts, context.steps
     related: Issue | None = None

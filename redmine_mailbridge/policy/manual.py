@@ -9,7 +9,7 @@ from redmine_mailbridge.model.mail import Message, SpamVerdict
 from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.follow import follow
-from redmine_mailbridge.policy.issue_match import IssueMatch, find_thread, private_anywhere
+from redmine_mailbridge.policy.issue_match import IssueMatch, find_match, private_anywhere
 from redmine_mailbridge.policy.new_issue import create
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.reply import note
@@ -80,11 +80,11 @@ def by_hand(
         return context.finish(Action.HOLD, wrong)
     if manual_decision.issue is None:
         apart = IssueMatch(private=private_anywhere(context, None))
-        thread = apart if manual_decision.new else follow(context, find_thread(context))
-        if thread.issue is not None:
-            return note(context.about(thread.issue), thread)
+        match = apart if manual_decision.new else follow(context, find_match(context))
+        if match.issue is not None:
+            return note(context.about(match.issue), match)
         word = "moved" if manual_decision.moved else "imported"
-        return _silent(create(context, thread, f"{word} by {manual_decision.who}"), manual_decision)
+        return _silent(create(context, match, f"{word} by {manual_decision.who}"), manual_decision)
     issue = facts.issues.get(manual_decision.issue)
     if issue is None:
         return context.finish(Action.HOLD, f"#{manual_decision.issue} does not exist, or this key may not see it")

@@ -25,9 +25,9 @@ class Author:
     named: bool = True
 
 
-def create(context: DecisionContext, thread: IssueMatch, again: str) -> Plan:
+def create(context: DecisionContext, match: IssueMatch, again: str) -> Plan:
     """Given a message that reaches no issue, or follows a closed one (`again` is why), return the plan."""
-    context, thread = private_by_command(context, thread)
+    context, match = private_by_command(context, match)
     message = context.message
     matched = apply_rules(message, context.route, context.steps)
     acting = next((rule for rule in matched.rules if rule.action), None)
@@ -46,7 +46,7 @@ def create(context: DecisionContext, thread: IssueMatch, again: str) -> Plan:
             Action.REFUSE, author.refused, project=place.identifier, rejection_reason=RejectionReason.NOT_ALLOWED
         )
     reason = f"{again or 'a new mail'}; {place.why}"
-    return _written(context, matched, place, author, text, reason=reason, thread=thread)
+    return _written(context, matched, place, author, text, reason=reason, match=match)
 
 
 def _author(context: DecisionContext, place: ProjectChoice) -> Author:
@@ -70,7 +70,7 @@ def _author(context: DecisionContext, place: ProjectChoice) -> Author:
     creates = settings.unknown_sender == "create" and not context.message.spam.spam
     made = new_user(context.sender, context.route, facts) if creates else None
     if made is not None:
-        context.steps.add(_told(made))
+        context.steps.add(_creation_line(made))
         if made.status == "active" and place.identifier in facts.anyone_may_add:
             if context.sender.proven:
                 return Author(made.login, made, named=False)
@@ -86,7 +86,7 @@ def _author(context: DecisionContext, place: ProjectChoice) -> Author:
     return Author(_ticket_user(context), made)
 
 
-def _told(made: NewUser) -> str:
+def _creation_line(made: NewUser) -> str:
     """The line about the user that is created."""
     notice = "Redmine's account mail" if made.send_information else "our own mail" if made.own_notice else "no mail"
     language = f", language {made.language}" if made.language else ""
@@ -114,7 +114,7 @@ def _written(
     written: str,
     *,
     reason: str,
-    thread: IssueMatch,
+    match: IssueMatch,
 ) -> Plan:
     """Given all decisions, and the text whose keyword lines count (not an attached mail's), build the plan."""
     message, facts, project = context.message, context.facts, place.project
@@ -127,7 +127,7 @@ def _written(
     if place.by_address:
         keywords = keywords.dropping("project")
     requested = requested_of_new(message, context.sender, context.route, matched, keywords.values)
-    if thread.private:
+    if match.private:
         requested.want("is_private", "1", "the private note that it answers, or /private")
     subject = subject_of(message, facts.default_language)
     fields = Resolver(project, facts, context.steps, context.languages).fields(requested, subject)
@@ -148,10 +148,10 @@ def _written(
         watchers=watched,
         keywords=keywords.values,
         keyword_lines=keywords.lines,
-        related_issue=_related(context, thread, place, private=bool(fields.is_private)),
+        related_issue=_related(context, match, place, private=bool(fields.is_private)),
         groups=joins(context.sender, author.user, context.route, facts),
         template=context.answer("received"),
-        unreached_issue=thread.unreached.id if thread.unreached else None,
+        unreached_issue=match.unreached.id if match.unreached else None,
     )
 
 
@@ -161,12 +161,12 @@ def _known_tracker(project: Project, tracker: str | None) -> str | None:
     return tracker if known else None
 
 
-def _related(context: DecisionContext, thread: IssueMatch, place: ProjectChoice, *, private: bool) -> int | None:
+def _related(context: DecisionContext, match: IssueMatch, place: ProjectChoice, *, private: bool) -> int | None:
     """The issue to link: the closed one that this one follows, or an inaccessible one if both are public."""
-    if thread.issue is not None:
-        context.steps.add(f"#{thread.issue.id} is linked")
-        return thread.issue.id
-    related, project = thread.related, place.project
+    if match.issue is not None:
+        context.steps.add(f"#{match.issue.id} is linked")
+        return match.issue.id
+    related, project = match.related, place.project
     if related is None or project is None or context.facts.offline:
         return None
     if related.public and project.public and not private:

@@ -142,16 +142,16 @@ def _redmine_signs(ids: tuple[str, ...], facts: Facts, *, proven: bool) -> Itera
     kind, number, stamp = own
     journal = facts.journals.get(number) if kind == "journal" else None
     if journal is not None:
-        strength = _worth(journal.created_on, stamp, proven=proven)
+        strength = _strength(journal.created_on, stamp, proven=proven)
         yield Reference(journal.issue, "the Message-ID of Redmine's mail about a note", strength)
     elif (named := redmines_issue(ids)) is not None:
         number, stamp = named
         issue = facts.issues.get(number)
         how = "the Message-ID of Redmine's mail"
         how += ", in reply to one about a note that does not exist" if kind == "journal" else ""
-        yield Reference(number, how, _worth(issue.created_on if issue else None, stamp, proven=proven))
+        yield Reference(number, how, _strength(issue.created_on if issue else None, stamp, proven=proven))
 
 
-def _worth(made: dt.datetime | None, stamp: str, *, proven: bool) -> Strength:
+def _strength(made: dt.datetime | None, stamp: str, *, proven: bool) -> Strength:
     right = proven and made is not None and f"{made:%Y%m%d%H%M%S}" == stamp
     return Strength.SECRET if right else Strength.GUESSABLE

@@ -19,23 +19,23 @@ SHOWN_TO_ALL = "Redmine shows the files of a private note to everybody who sees 
 
 
 def note(
-    context: DecisionContext, thread: IssueMatch, *, why: str = "", machine: bool = False, by_hand: bool = False
+    context: DecisionContext, match: IssueMatch, *, why: str = "", machine: bool = False, by_hand: bool = False
 ) -> Plan:
     """Given a message and the issue that it may reach, return the plan of the note. Raise AssertionError without one.
 
     A machine's message (`machine`) changes nothing and claims no user. One that a person files (`by_hand`) is not sent
     to the requester.
     """
-    issue = thread.issue
+    issue = match.issue
     assert issue is not None, "a note needs an issue"  # noqa: S101 - the caller has looked
-    judged = JudgedReply(context, thread) if machine else judge(context, thread, issue, by_hand=by_hand)
-    context, thread = judged.context, judged.match
-    context = _for_the_team(context) if thread.private else context
-    user = context.sender.user if thread.as_user else None
+    judged = JudgedReply(context, match) if machine else judge(context, match, issue, by_hand=by_hand)
+    context, match = judged.context, judged.match
+    context = _for_the_team(context) if match.private else context
+    user = context.sender.user if match.as_user else None
     act_as = user.login if user and context.facts.can_impersonate and not machine else None
     written = context.message.body.written or context.message.body.whole
     by_agent = judged.agent_reply is not None
-    changes = (Keywords(), IssueFields()) if machine else _changes(context, thread, issue, written, by_agent=by_agent)
+    changes = (Keywords(), IssueFields()) if machine else _changes(context, match, issue, written, by_agent=by_agent)
     keywords, fields = changes
     first = ""
     if act_as is None and not context.facts.offline:
@@ -46,14 +46,14 @@ def note(
     watching = () if machine else watchers(context.watching_mail(issue.project), context.sender, context.facts, ())
     return context.plan(
         Action.NOTE,
-        why or f"it belongs to #{issue.id}, identified by {thread.how}",
+        why or f"it belongs to #{issue.id}, identified by {match.how}",
         project=issue.project or None,
         issue=issue.id,
         act_as=act_as,
         fields=fields,
         text=full,
         text_limit=context.route.issue.description_limit,
-        private_note=thread.private,
+        private_note=match.private,
         watchers=tuple(number for number in watching if number not in issue.watcher_ids),
         keywords=keywords.values,
         keyword_lines=keywords.lines,
@@ -61,7 +61,7 @@ def note(
         template=_template(context, judged, machine=machine),
         agent_reply=judged.agent_reply,
         machine=machine,
-        unreached_issue=thread.unreached.id if thread.unreached else None,
+        unreached_issue=match.unreached.id if match.unreached else None,
     )
 
 
@@ -85,7 +85,7 @@ def _complete(context: DecisionContext, text: str, first: str) -> str:
 
 
 def _changes(
-    context: DecisionContext, thread: IssueMatch, issue: Issue, text: str, *, by_agent: bool
+    context: DecisionContext, match: IssueMatch, issue: Issue, text: str, *, by_agent: bool
 ) -> tuple[Keywords, IssueFields]:
     """Given the text, return its keyword lines and the fields that they and a reopening change.
 
@@ -94,7 +94,7 @@ def _changes(
     """
     settings, facts = context.route.issue, context.facts
     project = facts.projects.get(issue.project.lower())
-    impersonated = thread.as_user and facts.can_impersonate
+    impersonated = match.as_user and facts.can_impersonate
     keywords = Keywords()
     may_edit = context.sender.through is None and issue.editable_by_sender
     if facts.offline or impersonated or may_edit or not settings.check_permissions:
@@ -102,7 +102,7 @@ def _changes(
         keywords = keywords.dropping("project")
     requested = RequestedFields()
     add_keywords(requested, keywords.values)
-    if "status" not in requested.values and (status := _status(context, thread, issue, by_agent=by_agent)) is not None:
+    if "status" not in requested.values and (status := _status(context, match, issue, by_agent=by_agent)) is not None:
         requested.want("status", status, "the mailbox")
     if not (requested.values or requested.custom):
         return keywords, IssueFields()
@@ -110,13 +110,13 @@ def _changes(
     return keywords.dropping(*of_no_use(keywords.values, fields, project, context.languages)), fields
 
 
-def _status(context: DecisionContext, thread: IssueMatch, issue: Issue, *, by_agent: bool) -> str | None:
+def _status(context: DecisionContext, match: IssueMatch, issue: Issue, *, by_agent: bool) -> str | None:
     """The status of an issue after a reply: by the map of statuses, or by reopening; None: unchanged."""
     settings = context.route.issue
     if not context.message.automatic.may_change_status or (issue.closed and settings.closed_reply != "reopen"):
         return None
     mapped = None
-    if not by_agent and _by_customer(context, thread, issue):
+    if not by_agent and _by_customer(context, match, issue):
         after = {before.lower(): after for before, after in settings.reply_status.items()}
         mapped = _known(context, "reply_status", after.get(issue.status.lower()))
     if mapped is not None:
@@ -128,9 +128,9 @@ def _status(context: DecisionContext, thread: IssueMatch, issue: Issue, *, by_ag
     return status
 
 
-def _by_customer(context: DecisionContext, thread: IssueMatch, issue: Issue) -> bool:
+def _by_customer(context: DecisionContext, match: IssueMatch, issue: Issue) -> bool:
     """Is the reply the customer's? An agent writes as their own Redmine user who is not the issue's author."""
-    user = context.sender.user if thread.as_user else None
+    user = context.sender.user if match.as_user else None
     return user is None or user.id == issue.author_id
 
 

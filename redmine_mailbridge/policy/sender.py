@@ -278,10 +278,10 @@ def numbered(login: str) -> Iterator[str]:
     yield from (f"{login[:55]}-{number}" for number in range(2, 10_000))
 
 
-def _free_login(login: str, facts: Facts) -> str:
-    """Given a login, return it, or with a number appended if it exists."""
+def _free_login(proposed: str, facts: Facts) -> str:
+    """Given a proposed login, return it, or with a number appended if it exists."""
     taken = facts.logins.keys() | {user.login.lower() for user in facts.users.values()}
-    return next(login for login in numbered(login) if login not in taken)
+    return next(login for login in numbered(proposed) if login not in taken)
 
 
 def person_name(address: Address) -> tuple[str, str]:

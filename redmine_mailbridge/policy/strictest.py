@@ -38,7 +38,7 @@ def strictest(routes: tuple[Route, ...]) -> Route:
         overrides = frozenset({"all"})
     elif any("all" in issue.overrides for issue in issues):
         overrides = frozenset.intersection(*(issue.overrides for issue in issues if "all" not in issue.overrides))
-    made = first.issue.model_copy(
+    combined = first.issue.model_copy(
         update={
             "trust": max((issue.trust for issue in issues), key=_TRUST.index),
             "unknown_sender": max((issue.unknown_sender for issue in issues), key=_UNKNOWN.index),
@@ -50,4 +50,4 @@ def strictest(routes: tuple[Route, ...]) -> Route:
             "allow_override": tuple(sorted(overrides)),
         }
     )
-    return first.model_copy(update={"issue": made})
+    return first.model_copy(update={"issue": combined})

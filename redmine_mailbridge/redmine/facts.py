@@ -73,7 +73,7 @@ class FactFinder:
             {request.sender.strip().lower()} if owner is None and metadata.people.is_taken(request.sender) else NOBODY
         )
         seen = self._with_successors(self._see(numbers, request.journals), request.followed)
-        issues = {number: self._issue(answer, sender, request.followed) for number, answer in seen.issues.items()}
+        issues = {number: self._issue(data, sender, request.followed) for number, data in seen.issues.items()}
         theirs = {p.identifier: p for issue in issues.values() if (p := metadata.project(issue.project))}
         projects |= theirs if request.issue_projects else {}
         groups = {name: metadata.people.members(name, metadata.groups()) for name in request.groups}
@@ -157,10 +157,10 @@ class FactFinder:
         answer = self._client.get_or_none(f"/issues/{number}.json", [("include", "watchers,journals,relations")])
         return None if answer is None else answer["issue"]
 
-    def _issue(self, answer: Mapping[str, Any], sender: UserWithRights | None, followed: Collection[str]) -> Issue:
+    def _issue(self, issue_data: Mapping[str, Any], sender: UserWithRights | None, followed: Collection[str]) -> Issue:
         """Given an issue from the API, return it with the sender's permissions there."""
-        project = self._metadata.project(str(answer["project"]["id"]))
-        issue = replace(read_issue(answer, project), successors=successors(answer, followed))
+        project = self._metadata.project(str(issue_data["project"]["id"]))
+        issue = replace(read_issue(issue_data, project), successors=successors(issue_data, followed))
         if sender is None:
             return issue
         visible = self._visible(issue, sender, project)
@@ -227,26 +227,26 @@ def successors(issue: Mapping[str, Any], followed: Collection[str]) -> tuple[Suc
     )
 
 
-def read_issue(answer: Mapping[str, Any], project: Project | None) -> Issue:
+def read_issue(issue_data: Mapping[str, Any], project: Project | None) -> Issue:
     """Given an issue from the API, return the policy's view of it. An unseen project counts as closed."""
-    status = answer.get("status", {})
-    assigned = answer.get("assigned_to")
-    author = answer.get("author")
+    status = issue_data.get("status", {})
+    assigned = issue_data.get("assigned_to")
+    author = issue_data.get("author")
     return Issue(
-        id=int(answer["id"]),
-        project=project.identifier if project is not None else str(answer["project"]["id"]),
-        subject=str(answer.get("subject", "")),
+        id=int(issue_data["id"]),
+        project=project.identifier if project is not None else str(issue_data["project"]["id"]),
+        subject=str(issue_data.get("subject", "")),
         status=str(status.get("name", "")),
-        closed=is_closed(answer),
-        private=bool(answer.get("is_private", False)),
+        closed=is_closed(issue_data),
+        private=bool(issue_data.get("is_private", False)),
         project_public=project is not None and project.public,
         project_active=project is not None and project.active,
-        closed_on=utc(answer.get("closed_on")),
+        closed_on=utc(issue_data.get("closed_on")),
         author_id=int(author["id"]) if author else None,
         assigned_to_id=int(assigned["id"]) if assigned else None,
-        watcher_ids=frozenset(int(w["id"]) for w in answer.get("watchers", ())),
-        project_name=str(answer["project"].get("name", "")),
-        tracker=str(answer.get("tracker", {}).get("name", "")),
-        created_on=utc(answer.get("created_on")),
-        newest_journal=newest_of(answer) if "journals" in answer else None,
+        watcher_ids=frozenset(int(w["id"]) for w in issue_data.get("watchers", ())),
+        project_name=str(issue_data["project"].get("name", "")),
+        tracker=str(issue_data.get("tracker", {}).get("name", "")),
+        created_on=utc(issue_data.get("created_on")),
+        newest_journal=newest_of(issue_data) if "journals" in issue_data else None,
     )

@@ -48,19 +48,19 @@ def text_format(connection: Connection) -> TextFormat | str | None:
 class FormatWatch:
     """Checks that Redmine still uses the format in which texts are `written`. Thread-safe.
 
-    The format at creation is trusted for `life` seconds, and so is each matching response; if Redmine does not
+    The format at creation is trusted for `ttl` seconds, and so is each matching response; if Redmine does not
     report it, it matches. A text escaped for one format may become active in another.
     """
 
     def __init__(
-        self, connection: Connection, written: TextFormat, life: float, clock: Callable[[], float] = time.monotonic
+        self, connection: Connection, written: TextFormat, ttl: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._connection = connection
         self._written = written
-        self._life = life
+        self._ttl = ttl
         self._clock = clock
         self._lock = threading.Lock()
-        self._believed_until = clock() + life
+        self._believed_until = clock() + ttl
 
     def unfit(self, *, now: bool = False) -> str:
         """Return the mismatch, in one line that says what to change; "" if there is none. One request at most;
@@ -75,5 +75,5 @@ class FormatWatch:
                     f"Redmine's text formatting is {actual}, but the bridge writes {self._written}: set [redmine] "
                     f'text_format = "{actual}", or remove it, and reload the service'
                 )
-            self._believed_until = self._clock() + self._life
+            self._believed_until = self._clock() + self._ttl
             return ""

@@ -34,24 +34,24 @@ class MetadataCache:
     """The projects and lists of one Redmine. Thread-safe."""
 
     def __init__(
-        self, client: Client, people: Users | None = None, life: float = 600.0,
+        self, client: Client, people: Users | None = None, ttl: float = 600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._client = client
         self._clock = clock
         self._asked_at = float("-inf")
         self._denied: dict[tuple[int, str, int], float] = {}
-        self.people = people or Users(client, life, clock)
-        self._non_members = NonMembers(client, self.people, life, clock)
-        self._projects: Cache[str, Project | None] = Cache(life, clock)
+        self.people = people or Users(client, ttl, clock)
+        self._non_members = NonMembers(client, self.people, ttl, clock)
+        self._projects: Cache[str, Project | None] = Cache(ttl, clock)
         self._aliases: dict[str, str] = {}
-        self._names: Cache[str, Mapping[str, str]] = Cache(life, clock)
-        self._statuses: Cache[str, Statuses] = Cache(life, clock)
-        self._learnt: Cache[int, bool] = Cache(life, clock)
-        self._lists: Cache[str, Mapping[str, int]] = Cache(life, clock)
-        self._fields: Cache[str, tuple[CustomField, ...]] = Cache(life, clock)
-        self._only: Cache[str, frozenset[int]] = Cache(life, clock)
-        self._trackers: Cache[str, Mapping[int, Tracker]] = Cache(life, clock)
+        self._names: Cache[str, Mapping[str, str]] = Cache(ttl, clock)
+        self._statuses: Cache[str, Statuses] = Cache(ttl, clock)
+        self._learnt: Cache[int, bool] = Cache(ttl, clock)
+        self._lists: Cache[str, Mapping[str, int]] = Cache(ttl, clock)
+        self._fields: Cache[str, tuple[CustomField, ...]] = Cache(ttl, clock)
+        self._only: Cache[str, frozenset[int]] = Cache(ttl, clock)
+        self._trackers: Cache[str, Mapping[int, Tracker]] = Cache(ttl, clock)
 
     @property
     def can_impersonate(self) -> bool:

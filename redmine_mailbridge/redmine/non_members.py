@@ -22,11 +22,11 @@ class NonMembers:
     """The roles of non-members, by project. Thread-safe."""
 
     def __init__(
-        self, client: Client, people: Users, life: float = 600.0, clock: Callable[[], float] = time.monotonic
+        self, client: Client, people: Users, ttl: float = 600.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._client = client
         self._people = people
-        self._given: Cache[str, Mapping[int, frozenset[int]]] = Cache(life, clock)
+        self._given: Cache[str, Mapping[int, frozenset[int]]] = Cache(ttl, clock)
 
     def roles(self, project: Project) -> frozenset[int]:
         """Given a project, return the ids of the roles of users without membership; none in a private project.

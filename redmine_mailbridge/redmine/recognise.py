@@ -143,12 +143,12 @@ def _same_changes(request: NoteRequest, journal: ApiObject) -> bool:
 def _asked(request: NoteRequest) -> set[tuple[str, str, str]]:
     """The attributes that the request sets, as journals name them."""
     plain = {name: value for name, value in request.attributes.items() if name not in _NO_CHANGE}
-    changes = {("attr", _TOLD.get(name, name), _value(value)) for name, value in plain.items()}
+    changes = {("attr", _JOURNAL_NAMES.get(name, name), _value(value)) for name, value in plain.items()}
     return changes | {("cf", str(f["id"]), _value(f["value"])) for f in request.attributes.get("custom_fields", ())}
 
 
 _NO_CHANGE = {"notes", "private_notes", "custom_fields"}
-_TOLD = {"parent_issue_id": "parent_id"}
+_JOURNAL_NAMES = {"parent_issue_id": "parent_id"}
 
 
 def _value(value: Any) -> str:

@@ -71,13 +71,13 @@ class TakeBack:
         if journal is None:
             return (f"its note on #{place.issue} is gone",)
         if same_text(text, journal.get("notes")):
-            return (_told(place, text),)
+            return (_outcome_line(place, text),)
         if sent is None:
             return (f"its notes on #{place.issue} remain: it was written in several",)
         if not same_text(sent, journal.get("notes")):
             return (f"its note on #{place.issue} was edited since, and remains",)
         why_not = self._put_note(place, text)
-        return (f"its note on #{place.issue} remains: {why_not}" if why_not else _told(place, text),)
+        return (f"its note on #{place.issue} remains: {why_not}" if why_not else _outcome_line(place, text),)
 
     def _restore_note(self, issue: Mapping[str, Any], place: Place, text: str) -> tuple[str, ...]:
         journal, sent = _journal(issue, place), sent_text(place)
@@ -174,7 +174,7 @@ def _journal(issue: Mapping[str, Any], place: Place) -> Mapping[str, Any] | None
     return next((journal for journal in issue.get("journals", ()) if journal["id"] == place.journal), None)
 
 
-def _told(place: Place, text: str) -> str:
+def _outcome_line(place: Place, text: str) -> str:
     return f"its note on #{place.issue} now says {text}" if text else f"its note on #{place.issue} is removed"
 
 

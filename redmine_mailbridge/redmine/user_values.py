@@ -21,7 +21,7 @@ class UserWithRights:
     custom_fields: Mapping[int, str]
 
 
-def user_of(values: Mapping[str, Any]) -> UserWithRights:
+def user_with_rights(values: Mapping[str, Any]) -> UserWithRights:
     """Given a user from the API, return it as a value. `status` is visible to admins only."""
     user = User(
         id=int(values["id"]),

@@ -18,7 +18,7 @@ from redmine_mailbridge.policy.sender import numbered
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.rights import Role
 from redmine_mailbridge.redmine.text_cleaning import without_wide
-from redmine_mailbridge.redmine.user_values import STATUS_NUMBER, UserWithRights, user_of
+from redmine_mailbridge.redmine.user_values import STATUS_NUMBER, UserWithRights, user_with_rights
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.util.cache import Cache
 
@@ -34,24 +34,24 @@ NO_SUCH_ADDRESS = "nobody@mailbridge.invalid"
 class Users:
     """The users of one Redmine. Thread-safe."""
 
-    def __init__(self, client: Client, life: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: Client, ttl: float = 600.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
-        self._life = life
-        self._by_address: Cache[str, User | None] = Cache(life, clock)
-        self._by_id: Cache[int, UserWithRights | None] = Cache(life, clock)
-        self._roles: Cache[int, Role] = Cache(life, clock)
-        self._me: Cache[str, UserWithRights] = Cache(life, clock)
-        self._by_login: Cache[str, User | None] = Cache(life, clock)
-        self._members: Cache[int, tuple[int, ...]] = Cache(life, clock)
+        self._ttl = ttl
+        self._by_address: Cache[str, User | None] = Cache(ttl, clock)
+        self._by_id: Cache[int, UserWithRights | None] = Cache(ttl, clock)
+        self._roles: Cache[int, Role] = Cache(ttl, clock)
+        self._me: Cache[str, UserWithRights] = Cache(ttl, clock)
+        self._by_login: Cache[str, User | None] = Cache(ttl, clock)
+        self._members: Cache[int, tuple[int, ...]] = Cache(ttl, clock)
         self._open_issues: Cache[int, int] = Cache(OPEN_ISSUES_LIFE, clock)
         self._exact: Cache[str, bool] = Cache(24 * 3600.0, clock)
-        self._taken: Cache[str, bool] = Cache(life, clock)
+        self._taken: Cache[str, bool] = Cache(ttl, clock)
         self._known_members: dict[str, int] = {}
         client.on_unknown_login(self.forget_login)
 
     def me(self) -> UserWithRights:
         """Return the key's own user with its rights."""
-        return self._me.get("me", lambda: user_of(self._client.whoami([("include", "memberships")])))
+        return self._me.get("me", lambda: user_with_rights(self._client.whoami([("include", "memberships")])))
 
     @property
     def can_find_users(self) -> bool:
@@ -68,7 +68,7 @@ class Users:
             return None
         find = self._find if self.can_find_users else self._find_member
         return self._by_address.get(
-            key, lambda: find(key, address.strip()), lambda user: NOBODY_LIFE if user is None else self._life
+            key, lambda: find(key, address.strip()), lambda user: NOBODY_LIFE if user is None else self._ttl
         )
 
     def is_taken(self, address: str) -> bool:
@@ -167,7 +167,7 @@ class Users:
             raise
         finally:  # in any case, "no user has this address" is no longer cached
             self._forget_new(new)
-        return user_of(answer["user"]).user
+        return user_with_rights(answer["user"]).user
 
     def _post_user(self, values: dict[str, Any], *, inform: bool) -> Mapping[str, Any]:
         """Given a new user's values, create it; with 3-byte characters if Redmine fails on others (an old MySQL).
@@ -195,7 +195,7 @@ class Users:
 
     def _fetch(self, user_id: int) -> UserWithRights | None:
         answer = self._client.get_or_none(f"/users/{user_id}.json", [("include", "memberships,groups")])
-        return None if answer is None else user_of(answer["user"])
+        return None if answer is None else user_with_rights(answer["user"])
 
     def _fetch_role(self, role_id: int) -> Role:
         answer = self._client.get_or_none(f"/roles/{role_id}.json")

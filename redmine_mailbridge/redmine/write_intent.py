@@ -75,7 +75,7 @@ class WriteIntent:
     the decision by hand that it carries out, None for none.
     `words` are the keyword lines whose values the request sets. `rest` are the texts of further notes: at first
     those that are known to be needed, and, once `first` holds the request's result, those to be written
-    after this one; `request` is such a note then (`further.py`). A text that is longer than `limit` bytes (0:
+    after this one; `request` is such a note then (`further_notes.py`). A text that is longer than `limit` bytes (0:
     unlimited) becomes several notes. `in_file`: a file of the request contains all of its text.
     """
 

@@ -113,16 +113,16 @@ def units_of_hours(hours: Decimal) -> int:
 
 
 def spent_by_day(
-    budget: Budget, lives: Mapping[int, IssueTimeline], entries: Iterable[TimeEntry]
+    budget: Budget, timelines: Mapping[int, IssueTimeline], entries: Iterable[TimeEntry]
 ) -> dict[dt.date, int]:
     """Given a budget, the issues that came by mail and time entries, return what counts against it, by day."""
     days: dict[dt.date, int] = {}
     for entry in entries:
-        life = lives.get(entry.issue or 0)
-        if life is None:
+        timeline = timelines.get(entry.issue or 0)
+        if timeline is None:
             continue
-        if (budget.project is None or life.issue.project == budget.project) and (
-            budget.customer is None or life.issue.domain == budget.customer
+        if (budget.project is None or timeline.issue.project == budget.project) and (
+            budget.customer is None or timeline.issue.domain == budget.customer
         ):
             days[entry.spent_on] = days.get(entry.spent_on, 0) + entry.units_of_12s
     return days
@@ -144,10 +144,10 @@ def balance_of(budget: Budget, days: Mapping[dt.date, int], today: dt.date) -> B
 
 
 def balances_of(
-    budgets: Iterable[Budget], lives: Mapping[int, IssueTimeline], entries: Collection[TimeEntry], today: dt.date
+    budgets: Iterable[Budget], timelines: Mapping[int, IssueTimeline], entries: Collection[TimeEntry], today: dt.date
 ) -> list[Balance]:
     """Given budgets and what they count, return today's balance of each."""
-    return [balance_of(budget, spent_by_day(budget, lives, entries), today) for budget in budgets]
+    return [balance_of(budget, spent_by_day(budget, timelines, entries), today) for budget in budgets]
 
 
 def due_warning(balance: Balance, warned: Collection[tuple[str, str, int]]) -> DueWarning | None:

@@ -62,7 +62,7 @@ class Event:
 class ReportFacts:
     """All that a report is made from. `zone` says on which day a moment falls."""
 
-    lives: Mapping[int, IssueTimeline]
+    timelines: Mapping[int, IssueTimeline]
     entries: Collection[TimeEntry]
     mails_in: Iterable[MailFact]
     mails_out: Iterable[MailFact]
@@ -77,31 +77,32 @@ class ReportFacts:
 
 def events_of(facts: ReportFacts) -> Iterator[Event]:
     """Given facts, yield everything that happened, in no order."""
-    for life in facts.lives.values():
-        yield from _of_life(life, facts)
+    for timeline in facts.timelines.values():
+        yield from _of_timeline(timeline, facts)
     for entry in facts.entries:
-        worked = facts.lives.get(entry.issue or 0)
-        if worked is not None:
+        entry_timeline = facts.timelines.get(entry.issue or 0)
+        if entry_timeline is not None:
             who = (entry.user or NO_ONE, entry.user_id or None)
-            yield Event(Kind.HOURS, worked.issue, entry.spent_on, *who, entry.activity, units_of_12s=entry.units_of_12s)
+            units = entry.units_of_12s
+            yield Event(Kind.HOURS, entry_timeline.issue, entry.spent_on, *who, entry.activity, units_of_12s=units)
     for kind, mails in ((Kind.MAIL_IN, facts.mails_in), (Kind.MAIL_OUT, facts.mails_out)):
         for mail in mails:
-            about = facts.lives.get(mail.issue)
-            if about is not None:
-                yield Event(kind, about.issue, facts.day(mail.at))
+            mail_timeline = facts.timelines.get(mail.issue)
+            if mail_timeline is not None:
+                yield Event(kind, mail_timeline.issue, facts.day(mail.at))
 
 
-def _of_life(life: IssueTimeline, facts: ReportFacts) -> Iterator[Event]:
-    issue = life.issue
+def _of_timeline(timeline: IssueTimeline, facts: ReportFacts) -> Iterator[Event]:
+    issue = timeline.issue
     begun = issue.created_on
     yield opening(issue, facts)
-    for kind, moment in ((Kind.ANSWERED, life.first_answer), (Kind.RESOLVED, life.resolved)):
+    for kind, moment in ((Kind.ANSWERED, timeline.first_answer), (Kind.RESOLVED, timeline.resolved)):
         if moment is not None:
             at = max(moment.at, begun)
             business = facts.working(issue.project, begun, at)
             who = (moment.by, moment.by_id)
             yield Event(kind, issue, facts.day(moment.at), *who, elapsed=at - begun, business=business)
-    for at in life.reopened:
+    for at in timeline.reopened:
         yield Event(Kind.REOPENED, issue, facts.day(at), issue.assignee or NO_ONE, issue.assignee_id)
 
 

@@ -1,4 +1,4 @@
-"""The life of one issue from its history: first answer, resolution, reopenings, and when it was open. Pure."""
+"""The timeline of one issue from its history: first answer, resolution, reopenings, and when it was open. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field, replace
@@ -50,8 +50,8 @@ class IssueTimeline:
         return not closed
 
 
-def life_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozenset[str]) -> IssueTimeline:
-    """Given an issue, its history in order and the lower-case names of the statuses that close, return its life."""
+def timeline_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozenset[str]) -> IssueTimeline:
+    """Given an issue, its history in order and the lower-case names of the statuses that close, return its timeline."""
     answer: TimelineEvent | None = None
     changes: list[tuple[float, bool]] = []
     assignee = TimelineEvent(0.0, issue.assignee or NO_ONE, issue.assignee_id)
@@ -75,14 +75,14 @@ def life_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozenset[
     return IssueTimeline(issue, answer, resolved, tuple(changes))
 
 
-def lives_of(
+def timelines_of(
     issues: Iterable[IssueRow], journals: Iterable[JournalRow], closing: frozenset[str]
 ) -> dict[int, IssueTimeline]:
-    """Given issues and the histories of all of them, return the life of each by its number."""
+    """Given issues and the histories of all of them, return the timeline of each by its number."""
     histories: dict[int, list[JournalRow]] = {}
     for journal in journals:
         histories.setdefault(journal.issue, []).append(journal)
-    return {issue.id: life_of(issue, histories.get(issue.id, ()), closing) for issue in issues}
+    return {issue.id: timeline_of(issue, histories.get(issue.id, ()), closing) for issue in issues}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,9 @@ class Counts:
     mails_out: Mapping[int, int] = field(default_factory=dict)
 
 
-def figure_of(life: IssueTimeline, counts: Counts, working: WorkingTime) -> IssueFigures:
-    """Given an issue's life and counts, return its figures."""
-    issue = life.issue
+def figure_of(timeline: IssueTimeline, counts: Counts, working: WorkingTime) -> IssueFigures:
+    """Given an issue's timeline and counts, return its figures."""
+    issue = timeline.issue
 
     def spans(moment: TimelineEvent | None) -> tuple[float | None, float | None]:
         if moment is None:
@@ -104,7 +104,7 @@ def figure_of(life: IssueTimeline, counts: Counts, working: WorkingTime) -> Issu
         elapsed = max(0.0, moment.at - issue.created_on)
         return elapsed, working(issue.project, issue.created_on, max(moment.at, issue.created_on))
 
-    answer, resolution = spans(life.first_answer), spans(life.resolved)
+    answer, resolution = spans(timeline.first_answer), spans(timeline.resolved)
     return IssueFigures(
         issue=issue.id,
         units_of_12s=counts.units_of_12s.get(issue.id, 0),
@@ -114,10 +114,10 @@ def figure_of(life: IssueTimeline, counts: Counts, working: WorkingTime) -> Issu
         resolution_business=resolution[1],
         mails_in=counts.mails_in.get(issue.id, 0),
         mails_out=counts.mails_out.get(issue.id, 0),
-        reopened=len(life.reopened),
+        reopened=len(timeline.reopened),
     )
 
 
-def figures_of(lives: Mapping[int, IssueTimeline], counts: Counts, working: WorkingTime) -> Sequence[IssueFigures]:
-    """Given all lives and counts, return the figures of each issue, by number."""
-    return [figure_of(lives[number], counts, working) for number in sorted(lives)]
+def figures_of(timelines: Mapping[int, IssueTimeline], counts: Counts, working: WorkingTime) -> Sequence[IssueFigures]:
+    """Given all timelines and counts, return the figures of each issue, by number."""
+    return [figure_of(timelines[number], counts, working) for number in sorted(timelines)]

@@ -39,5 +39,5 @@ def overview(kept: ReportData, by: By, period: Period) -> Overview:
     now = kept.clock()
     months = report_of(facts, "month", period, now)
     report = months if by == "month" else report_of(facts, by, period, now)
-    balances = balances_of(kept.budgets, facts.lives, facts.entries, kept.today())
+    balances = balances_of(kept.budgets, facts.timelines, facts.entries, kept.today())
     return Overview(report, months, tuple(balances), kept.zone)

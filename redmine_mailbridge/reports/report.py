@@ -163,7 +163,7 @@ def report_of(facts: ReportFacts, by: By, period: Period, now: float) -> Report:
     if by in _TELL_IGNORED:
         rows = [replace(row, ignored=ignored.get(row.key, 0)) for row in rows]
     rows.sort(key=(lambda row: row.key) if by == "month" else (lambda row: (-row.units_of_12s, row.label.lower())))
-    still_open = sum(life.open_at(end) for life in facts.lives.values())
+    still_open = sum(timeline.open_at(end) for timeline in facts.timelines.values())
     whole = replace(_row("all", "", "Total", total, still_open), ignored=sum(ignored.values()))
     return Report(by, period, now, tuple(rows), whole)
 
@@ -214,9 +214,9 @@ def _backlog(facts: ReportFacts, by: By, end: float) -> dict[str, tuple[str, int
     counts: dict[str, tuple[str, int]] = {}
     if by == "activity":
         return counts
-    for life in facts.lives.values():
-        if life.open_at(end):
-            key, label = _LABELS[by](opening(life.issue, facts))
+    for timeline in facts.timelines.values():
+        if timeline.open_at(end):
+            key, label = _LABELS[by](opening(timeline.issue, facts))
             counts[key] = (label, counts.get(key, ("", 0))[1] + 1)
     return counts
 
@@ -230,7 +230,7 @@ def _fill_months(
     month, and none is added on the way there.
     """
     backlog: dict[str, tuple[str, int]] = {}
-    begun = min((life.issue.created_on for life in facts.lives.values()), default=now)
+    begun = min((timeline.issue.created_on for timeline in facts.timelines.values()), default=now)
     first, last = month_of(facts.day(begun)), month_of(facts.day(now))
     between = _months([month for month in sorted(sums) if first <= month <= last])
     for month in sorted({*sums, *between}):
@@ -238,7 +238,7 @@ def _fill_months(
         labels[month] = month
         year, number = int(month[:4]), int(month[5:])
         end = min(now, _last_moment(dt.date(year, number, monthrange(year, number)[1]), facts.zone))
-        backlog[month] = (month, sum(life.open_at(end) for life in facts.lives.values()))
+        backlog[month] = (month, sum(timeline.open_at(end) for timeline in facts.timelines.values()))
     return backlog
 
 

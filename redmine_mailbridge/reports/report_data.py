@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from redmine_mailbridge.reports.budgets import Budget
 from redmine_mailbridge.reports.events import IgnoredFact, MailFact, ReportFacts
-from redmine_mailbridge.reports.issue_timeline import IssueTimeline, WorkingTime, lives_of
+from redmine_mailbridge.reports.issue_timeline import IssueTimeline, WorkingTime, timelines_of
 from redmine_mailbridge.store.aggregate_results import AggregateResults
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.time_entries import TimeEntries
@@ -25,9 +25,9 @@ class ReportData:
     clock: Callable[[], float]
     budgets: Sequence[Budget] = ()
 
-    def lives(self) -> dict[int, IssueTimeline]:
-        """The life of every issue that came by mail and is still shown to us."""
-        return lives_of(self.issues.issues(), self.issues.journals(), self.results.closing())
+    def timelines(self) -> dict[int, IssueTimeline]:
+        """The timeline of every issue that came by mail and is still shown to us."""
+        return timelines_of(self.issues.issues(), self.issues.journals(), self.results.closing())
 
     def facts(self) -> ReportFacts:
         """All that reports are made from."""
@@ -35,7 +35,7 @@ class ReportData:
         mails_in = [MailFact(*row) for row in self.results.mails_in()]
         mails_out = [MailFact(*row) for row in self.results.mails_out()]
         ignored = [IgnoredFact(*row) for row in self.results.ignored()]
-        return ReportFacts(self.lives(), entries, mails_in, mails_out, self.working, self.zone, ignored)
+        return ReportFacts(self.timelines(), entries, mails_in, mails_out, self.working, self.zone, ignored)
 
     def ignored_since(self, moment: float) -> Counter[str]:
         """How many mails of each mailbox were ignored that came since a moment in epoch seconds."""

@@ -216,7 +216,7 @@ class MailboxSettings(StartSettings):
         problems = []
         if self.answers.notes == "never":
             problems.append(
-                'issue.agent_replies: "mail" sends notes as answers.notes says, which is "never"; set that to '
+                'issue.agent_replies: "mail" sends notes according to answers.notes, which is "never"; set it to '
                 '"public_notes" or "marked"'
             )
         if self.issue.trust != "authenticated":

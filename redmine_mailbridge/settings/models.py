@@ -198,10 +198,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _known_providers(self) -> Self:
         """Reject an oauth key that names no provider."""
-        named: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
+        provider_names: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
         for name, box in self.mailboxes.items():
-            named |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
-        if problems := list(unknown_providers(named, self.oauth)):
+            provider_names |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
+        if problems := list(unknown_providers(provider_names, self.oauth)):
             raise ValueError("\n".join(problems))
         return self
 

@@ -119,8 +119,10 @@ class OAuthSettings(SettingsTable):
             yield 'tenant: applies only with preset = "microsoft365"'
 
 
-def unknown_providers(asked: Mapping[tuple[str, ...], str | None], known: Mapping[str, OAuthSettings]) -> Iterator[str]:
+def unknown_providers(
+    provider_names: Mapping[tuple[str, ...], str | None], known: Mapping[str, OAuthSettings]
+) -> Iterator[str]:
     """Given the oauth keys by table, yield a line for each that names no `[oauth.NAME]`."""
-    for path, name in asked.items():
+    for path, name in provider_names.items():
         if name is not None and name not in known:
             yield f"{'.'.join(path)}.oauth: [oauth.{name}] does not exist{did_you_mean(name, known)}"

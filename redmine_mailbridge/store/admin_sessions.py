@@ -50,10 +50,10 @@ class AdminSessions:
     copy of the store gives no access, here or to Redmine.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], float], *, life: float, idle: float) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float], *, lifetime: float, idle: float) -> None:
         self._database = database
         self._clock = clock
-        self._life = life
+        self._lifetime = lifetime
         self._idle = idle
 
     def begin(self, login: str, name: str, way: str, proof: str) -> str:
@@ -64,7 +64,7 @@ class AdminSessions:
         values = {"key": _key(token), "login": login, "name": name, "way": way, "created_at": now, "seen_at": now}
         values |= {"proof": _seal(token).encrypt(proof.encode()), "asked_at": now}
         with self._database.write() as db:
-            over = sa.or_(admin_session.c.created_at < now - self._life, admin_session.c.seen_at < now - self._idle)
+            over = sa.or_(admin_session.c.created_at < now - self._lifetime, admin_session.c.seen_at < now - self._idle)
             db.execute(sa.delete(admin_session).where(over))
             db.execute(sa.insert(admin_session).values(values))
         return token
@@ -77,7 +77,7 @@ class AdminSessions:
         now = self._clock()
         with self._database.read() as db:
             row = db.execute(sa.select(admin_session).where(admin_session.c.key == _key(token))).first()
-        if row is None or row.created_at < now - self._life or row.seen_at < now - self._idle:
+        if row is None or row.created_at < now - self._lifetime or row.seen_at < now - self._idle:
             return None
         session = AdminSession(**row._mapping)
         if touch and now - session.seen_at > min(60.0, self._idle / 10):

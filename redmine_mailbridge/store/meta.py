@@ -1,6 +1,6 @@
 """Single values that the store keeps by name: how far something was read, secrets, pauses.
 
-The names: `instance` and `sign-in-key` (`Folders.secret`), `braked:` and `released:` (intake_limits.py), `doubt:`
+The names: `instance` and `sign-in-key` (`FolderCursors.secret`), `braked:` and `released:` (intake_limits.py), `doubt:`
 (store/mails/doubts.py), `answers:` (note_decisions.py), `holder:` (lock.py), and those that their modules name.
 """
 

@@ -21,26 +21,26 @@ class _Entry(Generic[V]):
 
 
 class Cache(Generic[K, V]):
-    """Values by key. `life` in seconds; `most` entries are kept, the least recently used is dropped first."""
+    """Values by key. `ttl` in seconds; `most` entries are kept, the least recently used is dropped first."""
 
-    def __init__(self, life: float, clock: Callable[[], float] = time.monotonic, most: int = 10_000) -> None:
-        self._life = life
+    def __init__(self, ttl: float, clock: Callable[[], float] = time.monotonic, most: int = 10_000) -> None:
+        self._ttl = ttl
         self._clock = clock
         self._most = most
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: K, fetch: Callable[[], V], life: Callable[[V], float] | None = None) -> V:
+    def get(self, key: K, fetch: Callable[[], V], ttl: Callable[[V], float] | None = None) -> V:
         """Given a key, return its value, fetched if it is unknown or too old. Exceptions of `fetch` are not cached.
 
-        `life` returns, for a fetched value, for how many seconds to cache it, if that depends on the value.
+        `ttl` returns, for a fetched value, for how many seconds to cache it, if that depends on the value.
         """
         entry = self._entry(key)
         with entry.lock:
             if self._clock() >= entry.until:
                 value = fetch()
                 entry.value = value
-                entry.until = self._clock() + (self._life if life is None else life(value))
+                entry.until = self._clock() + (self._ttl if ttl is None else ttl(value))
             return entry.value  # type: ignore[return-value]  # always a fetched value, possibly None
 
     def forget(self, key: K) -> None:

@@ -35,7 +35,7 @@ def context(loaded: Loaded, reload: Callable[[], None] | None = None) -> AppCont
     sessions = AdminSessions(
         store.database,
         store.clock,
-        life=admin.session_lifetime.total_seconds(),
+        lifetime=admin.session_lifetime.total_seconds(),
         idle=admin.session_idle.total_seconds(),
     )
     door = Authenticator(settings.redmine, admin.password_hash_file, changes, key=store.secret("sign-in-key").encode())

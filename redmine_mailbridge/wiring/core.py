@@ -8,7 +8,7 @@ from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.tasks.receive.planner import Planner
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.wiring.planner import planner
-from redmine_mailbridge.wiring.redmine import directory_of, fact_finder, redmine_client
+from redmine_mailbridge.wiring.redmine import fact_finder, metadata_of, redmine_client
 from redmine_mailbridge.wiring.store import message_queries
 
 
@@ -27,7 +27,7 @@ class Core:
 def core_of(settings: Settings, store: Store) -> Core:
     """Given settings and the open store, wire what all the rest is wired to. Nothing is connected yet."""
     client = redmine_client(settings.redmine)
-    metadata = directory_of(client, settings.redmine)
+    metadata = metadata_of(client, settings.redmine)
     return Core(
         settings=settings,
         store=store,

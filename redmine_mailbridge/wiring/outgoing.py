@@ -64,7 +64,7 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
             "withheld",
             "registration",
             "closed",
-        }  # sent only where the route, a rule or the station says so
+        }  # sent only where the route, a rule or a step of the update says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
         on |= {"answer"} if box.answers.notes != "never" else set()
         by_mailbox[name] = SenderProfile(
@@ -123,10 +123,10 @@ def mailer(  # noqa: PLR0917 - what it is wired to
     def is_user(address: str) -> bool:
         return metadata.people.by_address(address) is not None
 
-    threads = ConversationFinder(ConversationQueries(store.database), read, is_user)
+    conversations = ConversationFinder(ConversationQueries(store.database), read, is_user)
     return IssueMailer(
-        by_mailbox, outbox(store), threads,
-        look=partial(visible_issue, client), own_addresses=ours(settings), system=system, clock=store.clock,
+        by_mailbox, outbox(store), conversations,
+        show_issue=partial(visible_issue, client), own_addresses=ours(settings), system=system, clock=store.clock,
     )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ SendAgain = Callable[[Collection[int] | None, str], list[tuple[QueuedMail, str]]
 
 def resending(store: Store, mailer: IssueMailer) -> SendAgain:
     """What queues failed mail again, for the command line and the pages: Redmine is asked first."""
-    return lambda ids, by: send_again(outbox(store), mailer.profiles, mailer.look, ids, by=by)
+    return lambda ids, by: send_again(outbox(store), mailer.profiles, mailer.show_issue, ids, by=by)
 
 
 def agent_answers(
@@ -148,7 +148,7 @@ def agent_answers(
     issue_sync: IssueSync,
     mailer: IssueMailer,
 ) -> AgentNoteMailer:
-    """The station that keeps the copy of Redmine's issues and mails what agents write."""
+    """The step of the update that keeps the copy of Redmine's issues and mails what agents write."""
     mailings = {
         name: NoteMailPolicy(
             notes=box.answers.notes,
@@ -195,4 +195,4 @@ def asking(store: Store, mailer: IssueMailer, is_there: Callable[[], object]) ->
         row = issues.get(number)
         return row.requester if row is not None else ""
 
-    return lambda: ReadableCheck(mailer.profiles, mailer.look, requester, is_there).why_not
+    return lambda: ReadableCheck(mailer.profiles, mailer.show_issue, requester, is_there).why_not

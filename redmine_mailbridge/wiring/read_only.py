@@ -7,7 +7,7 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.receive.planner import Planner
 from redmine_mailbridge.wiring import planner
-from redmine_mailbridge.wiring.redmine import directory_of, fact_finder, redmine_client
+from redmine_mailbridge.wiring.redmine import fact_finder, metadata_of, redmine_client
 from redmine_mailbridge.wiring.store import open_store
 
 
@@ -33,7 +33,7 @@ def deciding(settings: Settings, *, offline: bool = False) -> Iterator[Planner]:
         yield planner.planner(settings, None, None)
         return
     client = redmine_client(settings.redmine)
-    facts = fact_finder(client, directory_of(client, settings.redmine), settings.redmine)
+    facts = fact_finder(client, metadata_of(client, settings.redmine), settings.redmine)
     try:
         with store_of(settings) as store:
             yield planner.planner(settings, store, facts)

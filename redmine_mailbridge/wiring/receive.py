@@ -25,19 +25,19 @@ from redmine_mailbridge.wiring.store import outbox, pauses
 
 
 def shared_of(core: Core, pool: ThreadPoolExecutor) -> SharedResources:
-    """What all receivers share. The gate hears every word of Redmine from here on."""
+    """What all receivers share. The circuit breaker notes every response of Redmine from here on."""
     settings, client = core.settings, core.client
     breaker = CircuitBreaker(ask=client.whoami, forget_pause=client.limiter.forget_pause)
     client.on_heard(breaker.note_response)
     client.before_late_write(core.store.database.check_fence)
-    life = settings.redmine.cache_ttl.total_seconds()
+    ttl = settings.redmine.cache_ttl.total_seconds()
     settings_fitness = SettingsFitness(
         pauses(core.store),
         core.message_queries,
         core.planner,
         core.metadata,
         TrialWrites(client),
-        formatting=FormatWatch(client.connection, settings.redmine.markup, life),
+        formatting=FormatWatch(client.connection, settings.redmine.markup, ttl),
     )
     succession = succession_of(settings, core.store)
     return SharedResources(

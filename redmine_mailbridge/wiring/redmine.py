@@ -33,9 +33,9 @@ def redmine_client(settings: RedmineSettings) -> Client:
     return Client(redmine_connection(settings))
 
 
-def directory_of(client: Client, settings: RedmineSettings) -> MetadataCache:
+def metadata_of(client: Client, settings: RedmineSettings) -> MetadataCache:
     """What is remembered of Redmine's names, projects and people, for as long as the settings say."""
-    return MetadataCache(client, life=settings.cache_ttl.total_seconds())
+    return MetadataCache(client, ttl=settings.cache_ttl.total_seconds())
 
 
 def fact_finder(client: Client, metadata: MetadataCache, settings: RedmineSettings) -> FactFinder:

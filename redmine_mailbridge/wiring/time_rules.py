@@ -47,7 +47,7 @@ def time_rules(
         policy(settings),
         issue_sync=issue_sync,
         issues=issues,
-        applications=RuleRuns(store.database, store.clock),
+        rule_runs=RuleRuns(store.database, store.clock),
         writer=Writer(client, metadata),
         change=RuleChange(metadata, text_format),
         # a rule that sends `closed` says so itself; answers.closed is about every other closing
@@ -105,19 +105,19 @@ def release(settings: Settings, name: str) -> None:
     """Resume a rule that stopped at its max_issues. Raise SettingsError when the rule does not exist or has not
     stopped.
     """
-    with _applications(settings, name) as applications:
-        if not applications.release(name):
+    with _rule_runs(settings, name) as rule_runs:
+        if not rule_runs.release(name):
             raise SettingsError(f'rule "{name}" is not paused')
 
 
 def retry(settings: Settings, name: str) -> int:
     """An admin lets a rule try again where Redmine refused it. Return on how many issues. Raise as `release`."""
-    with _applications(settings, name) as applications:
-        return applications.forget_failed(name)
+    with _rule_runs(settings, name) as rule_runs:
+        return rule_runs.forget_failed(name)
 
 
 @contextmanager
-def _applications(settings: Settings, name: str) -> Iterator[RuleRuns]:
+def _rule_runs(settings: Settings, name: str) -> Iterator[RuleRuns]:
     known = [rule.name for rule in settings.rules]
     if name not in known:
         raise SettingsError(f'no rule is called "{name}"{did_you_mean(name, known)}')

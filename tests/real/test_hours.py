@@ -109,7 +109,7 @@ def test_a_deleted_issue_counts_no_longer(desk: Desk) -> None:
     desk.run()
     with desk.bridge.application() as made:
         found = aggregate.kept(made.settings, made.store)
-        assert (kept, kept) == (sorted(found.lives()), sorted(found.results.all()))
+        assert (kept, kept) == (sorted(found.timelines()), sorted(found.results.all()))
 
 
 def test_entries_come_in_the_order_of_their_numbers_page_by_page(desk: Desk) -> None:

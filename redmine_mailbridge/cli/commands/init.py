@@ -174,12 +174,12 @@ def _taken(form: "Form", *, finding: bool, of_redmine: bool = True) -> None:
         signs_in,
     )
     from redmine_mailbridge.cli.setup.mailbox import found_out
-    from redmine_mailbridge.cli.setup.redmine import said_format
+    from redmine_mailbridge.cli.setup.redmine import reported_format
 
     answers = form.answers
     answers |= found_out(answers, finding=finding)
     if of_redmine and answers["text_format"] is None and answers["redmine_url"]:
-        answers["text_format"] = said_format(form)
+        answers["text_format"] = reported_format(form)
     missing = [name for name in (*(["redmine_url"] if of_redmine else []), "address", "project") if not answers[name]]
     missing += [] if answers["host"] or answers["preset"] or not answers["address"] else ["host"]
     missing += ["client_id"] if answers["address"] and signs_in(answers) and not by_password(answers) else []

@@ -72,7 +72,7 @@ def preview(invocation: Invocation, *, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(action.as_json(), ensure_ascii=False))
         else:
-            line = f"{action.application.rule}: {action.what}  ({action.application.reason})"
+            line = f"{action.match.rule}: {action.what}  ({action.match.reason})"
             click.echo(f"#{action.issue.id:<7} {one_line(action.issue.subject, 40):<40}  {line}")
     if not as_json:
         click.echo(f"{len(actions)} in total; nothing was changed")

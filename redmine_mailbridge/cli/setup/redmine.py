@@ -19,7 +19,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.responses import asks_for_login
 from redmine_mailbridge.redmine.transport import WAY, BoundedSession, failure
 from redmine_mailbridge.settings.redmine import RedmineSettings, is_in_the_clear
-from redmine_mailbridge.wiring.redmine import directory_of, redmine_client, redmine_connection
+from redmine_mailbridge.wiring.redmine import metadata_of, redmine_client, redmine_connection
 
 FORMATS: tuple[str, ...] = get_args(TextFormat)
 KEY_VARIABLE = "MAILBRIDGE_REDMINE__API_KEY"
@@ -37,7 +37,7 @@ class Offers:
     def known_by(self, settings: RedmineSettings) -> str:
         """Given Redmine's settings, query the key's own user. Return what is wrong, or ""."""
         client = redmine_client(settings)
-        metadata = directory_of(client, settings)
+        metadata = metadata_of(client, settings)
         try:
             me = metadata.people.me().user
             projects, own = metadata.project_names(), somebodys(client.whoami())
@@ -85,7 +85,7 @@ def ask_for_redmine(form: Form, offers: Offers) -> None:
     form.until_right(names, address, lambda: _reached(form))
     form.answers["redmine_ca_file"] = form["redmine_ca_file"] or None
     if form["text_format"] is None and form.tries:
-        form.found_out({"text_format": said_format(form)})
+        form.found_out({"text_format": reported_format(form)})
 
     def key() -> None:
         if form["api_key_file"] is None and from_environment(KEY_VARIABLE) is None:
@@ -125,7 +125,7 @@ def _choose(form: Form, among: Choice, what: str, ask: Callable[[], None]) -> No
     form.until_right((what,), ask, among.settle)
 
 
-def said_format(form: Form) -> str | None:
+def reported_format(form: Form) -> str | None:
     """Given where Redmine is, return its text format if it reports a supported one, and print it."""
     connection = Connection(
         form["redmine_url"],

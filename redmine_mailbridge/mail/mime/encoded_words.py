@@ -92,12 +92,12 @@ def _data(encoding: str, text: str) -> bytes | None:
     raw = text.encode("utf-8", "replace")
     if encoding == "q":
         return binascii.a2b_qp(raw.replace(b"\n", b" "), header=True)
-    mailer = _NOT_BASE64.sub(b"", raw)
-    if len(mailer) % 4 == 1:
-        mailer = mailer[:-1]
-    if not mailer:
+    characters = _NOT_BASE64.sub(b"", raw)
+    if len(characters) % 4 == 1:
+        characters = characters[:-1]
+    if not characters:
         return b"" if not raw.strip() else None
     try:
-        return binascii.a2b_base64(mailer + b"=" * (-len(mailer) % 4))
+        return binascii.a2b_base64(characters + b"=" * (-len(characters) % 4))
     except binascii.Error:
         return None

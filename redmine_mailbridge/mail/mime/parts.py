@@ -66,7 +66,7 @@ class PartClassifier:
 
     def __init__(self, fallback: str = "") -> None:
         self.fallback = fallback
-        self.leaves = ClassifiedParts()
+        self.classified = ClassifiedParts()
         self._room = MAX_TEXT
         self._lines = MAX_LINES
         self._within_smime = False
@@ -75,11 +75,11 @@ class PartClassifier:
 
     def sort(self, root: Part) -> ClassifiedParts:
         """Given a tree, return its leaves, each of them text, file or named as left out."""
-        self.leaves.elements = self._walk(root)
-        if not any(_says(element) for element in self.leaves.elements):
-            self.leaves.elements += self._calendar(root) or self._text_of_rtf() or self._named_text()
-        self.leaves.files = attachments.without_copies(self.leaves.files)
-        return self.leaves
+        self.classified.elements = self._walk(root)
+        if not any(_says(element) for element in self.classified.elements):
+            self.classified.elements += self._calendar(root) or self._text_of_rtf() or self._named_text()
+        self.classified.files = attachments.without_copies(self.classified.files)
+        return self.classified
 
     def _text_of_rtf(self) -> list[Element]:
         """Given a mail without text, return what its winmail.dat says as RTF only; that stays a file, for its looks."""
@@ -90,7 +90,7 @@ class PartClassifier:
         """Given a mail without text, return its first short text with a file name, as gateways of phones send it."""
         for part, file in self._named[:1]:
             if part.end - part.body <= MAX_NAMED:
-                self.leaves.files.remove(file)
+                self.classified.files.remove(file)
                 return self._text(part, part.kind)
         return []
 
@@ -110,8 +110,8 @@ class PartClassifier:
             return self._leaf(part)
         if part.kind == "multipart/encrypted":
             return self._encrypted(part)
-        if part.kind == "multipart/signed" and self.leaves.security == "none":
-            self.leaves.security = "signed"
+        if part.kind == "multipart/signed" and self.classified.security == "none":
+            self.classified.security = "signed"
         if part.kind == "multipart/alternative":
             return self._alternative(part)
         elements: list[Element] = []
@@ -143,7 +143,7 @@ class PartClassifier:
         return [Alternative(tuple(text), tuple(shown))] if text or shown else []
 
     def _encrypted(self, part: Part) -> list[Element]:
-        self.leaves.security = "encrypted"
+        self.classified.security = "encrypted"
         for child in part.children:
             self._keep_all(child)
         return [TextPart(ENCRYPTED_NOTE["pgp"], is_html=False)]
@@ -170,7 +170,7 @@ class PartClassifier:
             return self._picture(part)
         self._keep(part)
         if part.kind in _TEXTS and not part.rest and attachments.disposition(part)[0] in {"", "inline"}:
-            self._named.append((part, self.leaves.files[-1]))
+            self._named.append((part, self.classified.files[-1]))
         return []
 
     def _is_smime(self, part: Part) -> bool:
@@ -182,19 +182,19 @@ class PartClassifier:
         file = attachments.file_of(part, self.fallback)
         opened = open_tnef(file.chunks)
         if opened is None or not opened.whole:
-            self.leaves.files.append(file)
+            self.classified.files.append(file)
             return []
         inner = [attachments.file_of_tnef(enclosed, file.chunks) for enclosed in opened.files if enclosed.size]
-        self.leaves.files += [enclosed for enclosed in inner if enclosed is not None]
+        self.classified.files += [enclosed for enclosed in inner if enclosed is not None]
         texts = self._text_of_tnef(opened)
         lost = None in inner or len(inner) < len(opened.files)
         if opened.rtf and not texts:
             self._rtf.append(opened.rtf)
         unread = bool(opened.rtf) and not texts and part.parent is None
         if lost or unread or (not inner and (bool(opened.rtf) or not texts)):
-            self.leaves.files.append(file)  # not all of it came out, or its text is of a kind that is not read here
+            self.classified.files.append(file)  # not all of it came out, or its text is of a kind that is not read here
         else:
-            self.leaves.left_out.append(
+            self.classified.left_out.append(
                 LeftOut(file.proposed_name or "winmail.dat", "it was opened; its files are attached")
             )
         return texts
@@ -217,8 +217,8 @@ class PartClassifier:
         kinds = {child.kind for child in above.children}
         if "text/plain" not in kinds or kinds & {"text/html", "multipart/alternative", "multipart/related"}:
             return []
-        file = self.leaves.files[-1]
-        file.content_id = file.content_id or f"inline-{len(self.leaves.files)}@mailbridge.invalid"
+        file = self.classified.files[-1]
+        file.content_id = file.content_id or f"inline-{len(self.classified.files)}@mailbridge.invalid"
         return [TextPart(f'<img src="cid:{html.escape(file.content_id)}">', is_html=True)]
 
     def is_text(self, part: Part) -> bool:
@@ -240,19 +240,19 @@ class PartClassifier:
             inner = smime_enclosed(data)
             inner = inner if inner is not None and _MIME_PART.match(inner) else None  # a signed file is none
         if smime == "signed-data" or inner is not None:
-            self.leaves.security = "signed"
+            self.classified.security = "signed"
             if inner is None:
                 return []
             self._within_smime = True
             return self._walk(scan(inner))
         sent_as = part.kind in _OPAQUE and attachments.sent_name(part).lower() in {"", "smime.p7m"}
         if smime in {"enveloped-data", "authenveloped-data"} or (not smime and sent_as):
-            self.leaves.security = "encrypted"
+            self.classified.security = "encrypted"
             return [TextPart(ENCRYPTED_NOTE["smime"], is_html=False)]
         return []
 
     def _keep(self, part: Part) -> None:
-        self.leaves.files.append(attachments.file_of(part, self.fallback))
+        self.classified.files.append(attachments.file_of(part, self.fallback))
 
     def _text(self, part: Part, kind: str) -> list[Element]:
         """Given a text leaf, return what it says; one that is too long is attached whole besides."""
@@ -268,7 +268,7 @@ class PartClassifier:
         if short or not complete:
             file = attachments.file_of(part, self.fallback)
             file.content_type = kind
-            self.leaves.files.append(file)
+            self.classified.files.append(file)
             cut = max(data.rfind(b"\n"), data.rfind(b">"), data.rfind(b" ")) + 1
             data = data[: cut or len(data)]
         is_html = kind == "text/html"
@@ -280,7 +280,7 @@ class PartClassifier:
             text = plain_of_enriched(text)
         if not is_html and not short and complete:
             text, enclosed = uuencoded.taken_out(text)
-            self.leaves.files += [attachments.file_of_bytes(name, inner) for name, inner in enclosed]
+            self.classified.files += [attachments.file_of_bytes(name, inner) for name, inner in enclosed]
         if short or not complete:
             text += f"<p>{LONGER}</p>" if is_html else f"\n\n{LONGER}\n"
         if not text.strip():

@@ -79,8 +79,8 @@ def _base64(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
     """Undo base64; a padding in the middle ends one stretch and begins the next (files glued together)."""
     pending = b""
     for at in range(start, end, PIECE):
-        mailer = pending + bytes(buffer[at : min(at + PIECE, end)]).translate(None, _NO_BASE64)
-        stretches = re.split(b"=+", mailer)
+        characters = pending + bytes(buffer[at : min(at + PIECE, end)]).translate(None, _NO_BASE64)
+        stretches = re.split(b"=+", characters)
         pending = stretches.pop()
         whole = len(pending) - len(pending) % 4
         done = b"".join(_stretch(stretch) for stretch in stretches) + _stretch(pending[:whole])
@@ -91,11 +91,11 @@ def _base64(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:
         yield last
 
 
-def _stretch(mailer: bytes) -> bytes:
-    """Given letters of base64 without padding, return their bytes; a single letter too many is passed over."""
-    if len(mailer) % 4 == 1:
-        mailer = mailer[:-1]
-    return binascii.a2b_base64(mailer + b"=" * (-len(mailer) % 4)) if mailer else b""
+def _stretch(characters: bytes) -> bytes:
+    """Given base64 characters without padding, return their bytes; a single surplus character is ignored."""
+    if len(characters) % 4 == 1:
+        characters = characters[:-1]
+    return binascii.a2b_base64(characters + b"=" * (-len(characters) % 4)) if characters else b""
 
 
 def _quoted_printable(buffer: Buffer, start: int, end: int) -> Iterator[bytes]:

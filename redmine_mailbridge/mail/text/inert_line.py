@@ -1,8 +1,8 @@
 """One line of a stranger's, piece by piece: code between backticks, addresses, and words, each inert in its format.
 
-In words, what Redmine looks for gets a mark first (`live`), then what the format would take for markup is escaped
-(`markdown`, `textile`), and then each mark becomes what the format allows: in CommonMark a "!" that Redmine takes
-away when it shows the text, or a WORD JOINER (U+2060, no width, no break) where that is not certain; in the other
+In words, what Redmine looks for gets a mark first (`live_markup`), then what the format would take for markup is
+escaped (`markdown`, `textile`), and then each mark becomes what the format allows: in CommonMark a "!" that Redmine
+takes away when it shows the text, or a WORD JOINER (U+2060, no width, no break) where that is not certain; in the other
 two, which leave it to the browser to read a sign that is written by its number, the joiner or that.
 """
 

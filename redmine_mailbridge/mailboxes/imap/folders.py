@@ -99,8 +99,8 @@ class ImapFolders:
         if marked:
             return marked[0]
         delimiter = self.delimiter() or "/"
-        by_last_name = {name.rpartition(delimiter)[2].casefold(): name for name in sorted(self.listed(), reverse=True)}
-        return next((by_last_name[name] for name in JUNK_NAMES if name in by_last_name), None)
+        by_last_part = {name.rpartition(delimiter)[2].casefold(): name for name in sorted(self.listed(), reverse=True)}
+        return next((by_last_part[name] for name in JUNK_NAMES if name in by_last_part), None)
 
     def sent(self) -> str | None:
         """Return the folder marked \\Sent (RFC 6154); None if there is none."""

@@ -107,7 +107,7 @@ class UniqueIdAssigner:
             return {entries[0].number: entries[0].uidl}
         if len(entries) == len(present) == 1 and self._is_the_same(entries[0], present[0]):
             return {entries[0].number: present[0].uid}
-        return self._told_apart(entries, list(mails), heads)
+        return self._by_headers(entries, list(mails), heads)
 
     def _is_the_same(self, entry: MaildropEntry, mail: RememberedMail) -> bool:
         """Is the only entry the only mail of its UIDL? Not where it was away and is back, has another size, or where
@@ -123,7 +123,7 @@ class UniqueIdAssigner:
             known_mark = self._learned[mail.id] = mark
         return known_mark == mark
 
-    def _told_apart(
+    def _by_headers(
         self, entries: Sequence[MaildropEntry], mails: list[RememberedMail], heads: HeaderSource
     ) -> dict[int, str]:
         """Compare headers; where a mail's is not known any more, its size, if it fits one entry only."""

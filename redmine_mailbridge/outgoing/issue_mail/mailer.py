@@ -40,25 +40,25 @@ PRIVATE = "the project or the issue is private (answers.private_projects)"
 
 
 class IssueMailer:
-    """Composes and queues mail. Thread-safe. `look` asks Redmine for an issue as it is now; `own_addresses` are never
-    written to; `system` is the profile for mail to admins, None if nothing can be sent.
+    """Composes and queues mail. Thread-safe. `show_issue` asks Redmine for an issue as it is now; `own_addresses` are
+    never written to; `system` is the profile for mail to admins, None if nothing can be sent.
     """
 
     def __init__(
         self,
         profiles: Mapping[str, SenderProfile],
         outbox: Outbox,
-        threads: ConversationFinder,
+        conversations: ConversationFinder,
         *,
-        look: ShowIssue,
+        show_issue: ShowIssue,
         own_addresses: Collection[str],
         system: SenderProfile | None,
         clock: Callable[[], float],
     ) -> None:
         self.profiles = profiles
         self._outbox = outbox
-        self._threads = threads
-        self.look = look
+        self._conversations = conversations
+        self.show_issue = show_issue
         self._own_addresses = own_addresses
         self._filter = AudienceFilter(own_addresses)
         self._system = system
@@ -68,8 +68,8 @@ class IssueMailer:
         """Return a mailer for which these kinds are enabled whatever the settings say."""
         profiles = {name: replace(profile, kinds=profile.kinds.union(kinds)) for name, profile in self.profiles.items()}
         return IssueMailer(
-            profiles, self._outbox, self._threads,
-            look=self.look, own_addresses=self._own_addresses, system=self._system, clock=self._clock,
+            profiles, self._outbox, self._conversations,
+            show_issue=self.show_issue, own_addresses=self._own_addresses, system=self._system, clock=self._clock,
         )  # fmt: skip
 
     def queue(self, mail: IssueMail) -> str:
@@ -150,40 +150,48 @@ class IssueMailer:
         )
 
     def _readable(self, issue: IssueRow) -> ReadableIssue | None:
-        visible = self.look(issue.id)
-        return None if visible is None else ReadableIssue(visible, self._threads.of(issue, visible))
+        visible = self.show_issue(issue.id)
+        return None if visible is None else ReadableIssue(visible, self._conversations.of(issue, visible))
 
     def _message(
         self, mail: IssueMail, profile: SenderProfile, audience: Audience, readable: ReadableIssue
     ) -> OutgoingMessage:
         """The mail with its texts, as an answer within the conversation. Raise SettingsError for a broken template."""
-        issue, thread = mail.issue, readable.conversation
+        issue, conversation = mail.issue, readable.conversation
         variables = mail.variables(readable.visible) if callable(mail.variables) else mail.variables
-        values = {**profile.variables(self._clock()), **profile.about(issue), **_of_thread(thread), **variables}
-        language = profile.language_for(mail.template_kind, thread.language)
+        values = {
+            **profile.variables(self._clock()),
+            **profile.about(issue),
+            **_of_conversation(conversation),
+            **variables,
+        }
+        language = profile.language_for(mail.template_kind, conversation.language)
         texts = profile.mail(mail.template_kind, language, values, issue.id)
         serial = _serial(mail.key, values["question"]["journal"])
+        sender = profile.sender
+        if mail.kind not in TO_TEAM:
+            sender = profile.sender_for(conversation.written_to, _agent(values))
         return OutgoingMessage(
             kind=mail.kind,
-            sender=profile.sender if mail.kind in TO_TEAM else profile.sender_for(thread.written_to, _agent(values)),
+            sender=sender,
             to=audience.to[0],
             subject=texts.subject,
             text=texts.text,
             html=texts.html,
             message_id=profile.signer.message_id(mail.kind, issue.id, serial, profile.sender.host),
-            in_reply_to=thread.in_reply_to,
-            references=thread.references,
+            in_reply_to=conversation.in_reply_to,
+            references=conversation.references,
             loop_value=profile.signer.instance,
             other_recipients=audience.to[1:],
             cc=audience.cc,
             files=tuple(mail.files),
-            thread_topic=thread.subject,
-            thread_index=thread.index,
+            thread_topic=conversation.subject,
+            thread_index=conversation.index,
         )
 
-    def thread(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
+    def conversation(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
         """The conversation that a mail about this issue continues."""
-        return self._threads.of(issue, visible)
+        return self._conversations.of(issue, visible)
 
     def reachable(self, people: Sequence[Address], kind: str) -> list[Address]:
         """As `AudienceFilter.reachable`."""
@@ -225,14 +233,14 @@ def _why_not(kind: str, audience: Audience, conversation: Conversation) -> str:
     return ""
 
 
-def _of_thread(thread: Conversation) -> dict[str, Any]:
+def _of_conversation(conversation: Conversation) -> dict[str, Any]:
     """The template variables of the conversation."""
     return {
         "agent": {"name": ""},
         "question": NO_QUESTION,
         "fields": CustomFieldValues(),
-        "thread": {"subject": thread.subject, "reply_subject": thread.reply_subject},
-        "history": [{"author": mail.author, "date": mail.date, "text": mail.text} for mail in thread.history],
+        "thread": {"subject": conversation.subject, "reply_subject": conversation.reply_subject},
+        "history": [{"author": mail.author, "date": mail.date, "text": mail.text} for mail in conversation.history],
     }
 
 

@@ -64,9 +64,9 @@ def scaled(content: bytes, max_width: int) -> ScaledPicture:
         raise
     except Exception as error:  # noqa: BLE001 - the boundary of a picture: a fault of the library costs no mail
         raise PictureUnusable(f"it cannot be read as a picture ({type(error).__name__})") from None
-    made = out.getvalue()
-    shown = ShownPicture(f"{hashlib.sha256(made).hexdigest()[:32]}@mailbridge", *plain.size)
-    return ScaledPicture(shown, "image/jpeg" if kind == "JPEG" else "image/png", made)
+    encoded = out.getvalue()
+    shown = ShownPicture(f"{hashlib.sha256(encoded).hexdigest()[:32]}@mailbridge", *plain.size)
+    return ScaledPicture(shown, "image/jpeg" if kind == "JPEG" else "image/png", encoded)
 
 
 def _check_size(picture: "Image.Image", most: int) -> None:

@@ -42,7 +42,7 @@ def file_layer(file: Path) -> Layer:
     if nul := [
         f"{file}:{layer.origins[path].line}: {'.'.join(path).replace(NUL, ESCAPED_NUL)}: remove {ESCAPED_NUL}"
         for path, value in leaves(data)
-        if any(NUL in text for text in (*path, *_texts(value)))
+        if any(NUL in string for string in (*path, *_texts(value)))
     ]:
         raise SettingsError(*nul)
     return layer
@@ -53,8 +53,8 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list):
-        for step in value:
-            yield from _texts(step)
+        for item in value:
+            yield from _texts(item)
         for below in value.values() if isinstance(value, Mapping) else ():
             yield from _texts(below)
 

@@ -1,7 +1,7 @@
 """The decisions of persons about messages that can be undone, and how far each is carried out.
 
 Each change of a message and its record is one transaction. What is to be done in Redmine for a phase may be done twice
-(tasks/receive/taking_back.py), so that a crash at any moment only has it done again.
+(redmine/taking_back.py), so that a crash at any moment only has it done again.
 """
 
 import json

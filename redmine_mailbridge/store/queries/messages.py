@@ -81,8 +81,8 @@ class MessageQueries:
             mail.c.issue == issue, mail.c.journal.is_not(None), mail.c.request.is_not(None)
         )
         theirs = [row for row in db.execute(query) if not spellings(row.sender or "").isdisjoint(people)]
-        jobs = [json.loads(row.request) for row in theirs]
-        return {str(address) for intent in jobs if intent.get("proven") for address in intent.get("named", ())}
+        intents = [json.loads(row.request) for row in theirs]
+        return {str(address) for intent in intents if intent.get("proven") for address in intent.get("named", ())}
 
     def open_before(
         self, row: StoredMail, message_ids: Collection[str], *, same: tuple[str, str, float] | None = None

@@ -44,8 +44,8 @@ class MailboxCounts:
 
     waiting: int
     held: int
-    refused: int
-    aside: int
+    rejected: int
+    failed: int
     last_mail: float | None
 
 

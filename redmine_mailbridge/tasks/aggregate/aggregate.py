@@ -92,12 +92,12 @@ class Aggregator:
             self.last_read = self._reader.once(sorted(projects), stop, rebuild=rebuild)
             if stop.is_set():
                 return TaskStepResult(self.last_read.changed)
-            lives = self._kept.lives()
+            timelines = self._kept.timelines()
             entries = list(self._kept.hours.entries())
-            figures, changed = self._compute(lives, entries)
-            balances = balances_of(self._kept.budgets, lives, entries, self._kept.today())
+            figures, changed = self._compute(timelines, entries)
+            balances = balances_of(self._kept.budgets, timelines, entries, self._kept.today())
             warned = self._warn(balances)
-            done, failed = self._writer.write(self._desired(lives, figures, balances), stop, self._kept.clock())
+            done, failed = self._writer.write(self._desired(timelines, figures, balances), stop, self._kept.clock())
         except MailbridgeError as error:
             log.warning("aggregate.interrupted", reason=str(error))
             return TaskStepResult(error=str(error))
@@ -110,17 +110,17 @@ class Aggregator:
         return TaskStepResult(read.changed + changed + done + warned, failed)
 
     def _compute(
-        self, lives: Mapping[int, IssueTimeline], entries: Sequence[TimeEntry]
+        self, timelines: Mapping[int, IssueTimeline], entries: Sequence[TimeEntry]
     ) -> tuple[Sequence[IssueFigures], int]:
         units: Counter[int] = Counter()
         for entry in entries:
             units[entry.issue or 0] += entry.units_of_12s
         results = self._kept.results
         came, went = Counter(n for n, _ in results.mails_in()), Counter(n for n, _ in results.mails_out())
-        figures = figures_of(lives, Counts(units, came, went), self._kept.working)
+        figures = figures_of(timelines, Counts(units, came, went), self._kept.working)
         stored = results.all()
         new = [figure for figure in figures if stored.get(figure.issue) != figure]
-        gone = stored.keys() - lives.keys()
+        gone = stored.keys() - timelines.keys()
         if new or gone:
             results.put(new, gone, self._kept.clock())
         return figures, len(new) + len(gone)
@@ -144,24 +144,24 @@ class Aggregator:
         return queued
 
     def _desired(
-        self, lives: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
+        self, timelines: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
     ) -> Iterator[DesiredValues]:
         names = self._targets.issue_fields
         for figure in figures if names else ():
             values = {name: _value(figure, quantity) for quantity, name in names.items()}
-            yield DesiredValues("issue", figure.issue, lives[figure.issue].issue.project, values)
+            yield DesiredValues("issue", figure.issue, timelines[figure.issue].issue.project, values)
         if self._targets.project_fields:
-            yield from self._of_projects(lives, figures, balances)
+            yield from self._of_projects(timelines, figures, balances)
 
     def _of_projects(
-        self, lives: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
+        self, timelines: Mapping[int, IssueTimeline], figures: Sequence[IssueFigures], balances: Sequence[Balance]
     ) -> Iterator[DesiredValues]:
         units: Counter[int] = Counter()
         backlog: Counter[int] = Counter()
         # includes projects whose last issue no longer exists
         names = {row.project_id: row.project for row in self._kept.issues.issues(gone=None) if row.project_id}
         for figure in figures:
-            issue = lives[figure.issue].issue
+            issue = timelines[figure.issue].issue
             units[issue.project_id] += figure.units_of_12s
             backlog[issue.project_id] += not issue.closed
         by_project = {balance.budget.project: balance for balance in balances if balance.budget.customer is None}

@@ -72,27 +72,27 @@ class AutoReplies:
         profile = self._profiles.get(row.location.mailbox)
         if profile is None:
             return ()
-        cause = ReplyContext(row, message, issue)
+        context = ReplyContext(row, message, issue)
         return tuple(
-            self._safely(profile, kind, cause, pending_replies)
+            self._safely(profile, kind, context, pending_replies)
             for kind in pending_replies.kinds
             if kind in profile.kinds
         )
 
     def _safely(
-        self, profile: SenderProfile, kind: str, cause: ReplyContext, pending_replies: PendingReplies
+        self, profile: SenderProfile, kind: str, context: ReplyContext, pending_replies: PendingReplies
     ) -> NewAnswer:
         try:
-            return self._answer(profile, kind, cause, pending_replies)
+            return self._answer(profile, kind, context, pending_replies)
         except MailbridgeError as error:
-            log.warning("answer.left_out", id=cause.row.id, kind=kind, reason=str(error))
+            log.warning("answer.left_out", id=context.row.id, kind=kind, reason=str(error))
             why = str(error)
         except Exception as error:  # noqa: BLE001 - an error here does not affect the mail that is answered
             name = type(error).__name__
-            log.error("answer.fault", id=cause.row.id, kind=kind, fault=name, where=where(error))  # noqa: TRY400 - may quote it
+            log.error("answer.fault", id=context.row.id, kind=kind, fault=name, where=where(error))  # noqa: TRY400 - may quote it
             why = fault(error)
-        own_id = f"{kind}.{cause.row.id}.none@{profile.sender.host}"
-        return _none(profile, kind, own_id, cause, cause.message.sender, f"no answer: {why}")
+        own_id = f"{kind}.{context.row.id}.none@{profile.sender.host}"
+        return _none(profile, kind, own_id, context, context.message.sender, f"no answer: {why}")
 
     def _why_not(self, to: Address) -> str:
         """The reason for sending no reply to an address; "" when there is none."""
@@ -101,25 +101,25 @@ class AutoReplies:
         return "it does not accept replies" if takes_no_reply(to) or is_mail_system(to.key) else ""
 
     def _answer(
-        self, profile: SenderProfile, kind: str, cause: ReplyContext, pending_replies: PendingReplies
+        self, profile: SenderProfile, kind: str, context: ReplyContext, pending_replies: PendingReplies
     ) -> NewAnswer:
-        message, issue, proven = cause.message, cause.issue, pending_replies.proven
+        message, issue, proven = context.message, context.issue, pending_replies.proven
         reply_to = _answer_address(message, pending_replies, anybody=profile.trust_reply_to)
         to = mailable(reply_to)
         why = "it is not a valid address" if to is None else self._why_not(to)
         if pending_replies.address and not (proven or pending_replies.vouched or profile.trust_reply_to):
             why = f"the mail from {message.sender.key} that names this address is not proven (answers.trust_reply_to)"
         if to is None or why:
-            return _none(profile, kind, cause.answer_id(kind, profile), cause, reply_to, f"no answer: {why}")
+            return _none(profile, kind, context.answer_id(kind, profile), context, reply_to, f"no answer: {why}")
         writer = pending_replies.address or message.sender.address
         proven = proven and reply_to.key == writer.lower()  # a proven sender does not prove another Reply-To
         to = to if proven else Address(plain_name(to.name), to.address)
         language = profile.language_for(kind, language_of(message))
         variables = _variables(
-            profile, cause, replace(pending_replies, proven=proven), self._now().timestamp(), language
+            profile, context, replace(pending_replies, proven=proven), self._now().timestamp(), language
         )
         texts = profile.mail(kind, language, variables, issue)
-        own_id = cause.answer_id(kind, profile)
+        own_id = context.answer_id(kind, profile)
         outgoing_message = OutgoingMessage(
             kind=kind,
             sender=profile.sender_for(
@@ -147,10 +147,10 @@ class AutoReplies:
         )
 
 
-def _none(profile: SenderProfile, kind: str, own_id: str, cause: ReplyContext, to: Address, why: str) -> NewAnswer:  # noqa: PLR0917
+def _none(profile: SenderProfile, kind: str, own_id: str, context: ReplyContext, to: Address, why: str) -> NewAnswer:  # noqa: PLR0917
     """A reply that is never queued; the history says why."""
     return NewAnswer(
-        profile.mailbox, kind, profile.sender.address, to.address, own_id, b"", lambda _count: why, cause.issue
+        profile.mailbox, kind, profile.sender.address, to.address, own_id, b"", lambda _count: why, context.issue
     )
 
 
@@ -170,12 +170,12 @@ def _answer_address(message: Message, pending_replies: PendingReplies, *, anybod
 
 
 def _variables(
-    profile: SenderProfile, cause: ReplyContext, pending_replies: PendingReplies, now: float, language: str
+    profile: SenderProfile, context: ReplyContext, pending_replies: PendingReplies, now: float, language: str
 ) -> dict[str, object]:
     """The template variables. Without proof that the recipient wrote the mail, they contain nothing of its text:
     otherwise anyone could have a text sent to any address.
     """
-    message, issue, proven = cause.message, cause.issue, pending_replies.proven
+    message, issue, proven = context.message, context.issue, pending_replies.proven
     url = profile.redmine_url.rstrip("/")
     subject = message.subject if proven else ""
     about = {
@@ -183,15 +183,15 @@ def _variables(
         "subject": (pending_replies.subject or subject) if proven else "",
         "url": f"{url}/issues/{issue}",
     }
-    asks = message.sender
+    requester = message.sender
     if pending_replies.address:
-        asks = Address(pending_replies.name, pending_replies.address)
+        requester = Address(pending_replies.name, pending_replies.address)
     if pending_replies.account and not proven:
-        asks = Address("", pending_replies.account)
-    name = asks.name if proven else plain_name(as_written(asks.name))
+        requester = Address("", pending_replies.account)
+    name = requester.name if proven else plain_name(as_written(requester.name))
     return profile.variables(now) | {
         **({"issue": about} if issue else {}),
-        "requester": person(name, asks.address),
+        "requester": person(name, requester.address),
         "project": NamedText(pending_replies.project, url=f"{url}/projects/{pending_replies.project}"),
         "mail": {"subject": subject, "date": Moment(message.date), "text": quotable(message) if proven else ""},
         "reason": reason(pending_replies.rejection_reason, language),

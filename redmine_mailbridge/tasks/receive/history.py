@@ -32,7 +32,7 @@ class MessageHistory:
     files: tuple[str, ...]
 
 
-def story(
+def history_of(
     store: Store, message_queries: MessageQueries, outbox: Outbox, read: ReadCopy, mail_id: int
 ) -> MessageHistory | None:
     """Given the ID of a mail and its mailbox's parser, return its history; None if the mail does not exist."""

@@ -161,8 +161,8 @@ class OnceWriter:
             sending.intent, line = sending.other(sending.intent)
             sending.lines, sending.other = (*sending.lines, line), None
         sending.intent = self._marked(sending.intent)
-        asks = sending.intent.requester_address or None
-        self._store.record_intent(sending.row.id, stamped(sending.intent.to_json()), sending.lines, requester=asks)
+        requester = sending.intent.requester_address or None
+        self._store.record_intent(sending.row.id, stamped(sending.intent.to_json()), sending.lines, requester=requester)
         sending.lines = ()
         try:
             return self._request(sending)
@@ -226,7 +226,7 @@ class OnceWriter:
         if reduction is None:
             return None
         reduced, left_out = reduction
-        return lambda _job: (reduced, f"{error}: sent again without {', '.join(left_out)}")
+        return lambda _intent: (reduced, f"{error}: sent again without {', '.join(left_out)}")
 
     def _marked(self, intent: WriteIntent) -> WriteIntent:
         """Given an intent that is about to be sent, return it with the newest existing issue."""

@@ -86,10 +86,10 @@ class AgentNoteMailer:
         try:
             self._issue_sync.refresh(stop)
             for mailbox, mailing in self._mailings.items():
-                for number, journals in self._pending(mailbox, mailing):
+                for number, journal_ids in self._pending(mailbox, mailing):
                     if stop.is_set():
                         return TaskStepResult(done, failed)
-                    queued, ended = self._turns.take(number, partial(self._issue, number, journals, mailing))
+                    queued, ended = self._turns.take(number, partial(self._issue, number, journal_ids, mailing))
                     done, failed = done + queued, failed + (not ended)
             notes, unwritten = self._delivery_failures.once()
             return TaskStepResult(done + notes, failed + unwritten)
@@ -107,8 +107,8 @@ class AgentNoteMailer:
         )
         if notes is None and closed is None:
             return
-        jobs = [WriteIntent.from_json(intent).request for intent in self._decisions.being_written()]
-        busy = {request.issue for request in jobs if isinstance(request, NoteRequest)}
+        requests = [WriteIntent.from_json(intent).request for intent in self._decisions.being_written()]
+        busy = {request.issue for request in requests if isinstance(request, NoteRequest)}
         undecided = self._decisions.undecided(mailbox, notes=notes, closed=closed)
         for number, rows in groupby(undecided, key=lambda pair: pair[0]):
             if number not in busy:
@@ -123,7 +123,7 @@ class AgentNoteMailer:
 
     # ------------------------------------------------------------------ one issue
 
-    def _issue(self, number: int, journals: Sequence[int], mailing: NoteMailPolicy) -> int:
+    def _issue(self, number: int, journal_ids: Sequence[int], mailing: NoteMailPolicy) -> int:
         row = self._issues.get(number)
         if row is None:
             return 0
@@ -134,16 +134,16 @@ class AgentNoteMailer:
         shown = {int(entry["id"]): entry for entry in visible.issue_data.get("journals", ())}
         known = {journal.id: journal for journal in self._issues.journals([number])}
         queued = 0
-        for journal in journals:
-            entry = shown.get(journal)
-            by_agent = known[journal].side == "agent"
+        for journal_id in journal_ids:
+            entry = shown.get(journal_id)
+            by_agent = known[journal_id].side == "agent"
             if entry is None:
-                self._decisions.decide(NoteDecision(journal, number, 0.0, f"note {journal}: it no longer exists"))
+                self._decisions.decide(NoteDecision(journal_id, number, 0.0, f"note {journal_id}: it no longer exists"))
                 continue
             try:
                 queued += self._journal(row, visible, entry, mailing, by_agent=by_agent)
             except RateLimited as error:
-                log.info("answers.held_back", issue=number, journal=journal, reason=str(error))
+                log.info("answers.held_back", issue=number, journal=journal_id, reason=str(error))
                 if by_agent:
                     break  # later notes of this issue wait for it
         return queued
@@ -154,7 +154,7 @@ class AgentNoteMailer:
         """Decide one journal. Return the number of mails queued. Raise RateLimited when it must wait."""
         number, issue_data = int(entry["id"]), visible.issue_data
         author = str((entry.get("user") or {}).get("name", ""))
-        content = note_to_mail(mailing, entry, list(issue_data.get("attachments", ())), by_agent=by_agent)
+        note_or_reason = note_to_mail(mailing, entry, list(issue_data.get("attachments", ())), by_agent=by_agent)
         statuses = self._metadata.statuses()
         closing = (
             mailing.closed and closes(entry, statuses.closed) and bool(issue_data["status"].get("is_closed", True))
@@ -164,20 +164,20 @@ class AgentNoteMailer:
         def not_mailed(why: str, notices: Sequence[NewNotice] = (), notified_by: NotifiedBy = None) -> int:
             line = f"{what}: not mailed: {why}"
             on_record = by_agent and mailing.notes != "never"
-            decided = NoteDecision(number, row.id, 0.0, line, notified_by)
-            self._decisions.decide(decided, mail_id=row.mail_id, notices=notices, on_record=on_record)
+            decision = NoteDecision(number, row.id, 0.0, line, notified_by)
+            self._decisions.decide(decision, mail_id=row.mail_id, notices=notices, on_record=on_record)
             return 0
 
-        has_agent_note = by_agent and isinstance(content, AgentNote)
+        has_agent_note = by_agent and isinstance(note_or_reason, AgentNote)
         if not has_agent_note and not closing:
-            return not_mailed(content if isinstance(content, str) else "it was written by the bridge")
-        thread = self._mailer.thread(row, visible)
-        people = self._people(row, visible, entry, mailing, thread)
+            return not_mailed(note_or_reason if isinstance(note_or_reason, str) else "it was written by the bridge")
+        conversation = self._mailer.conversation(row, visible)
+        people = self._people(row, visible, entry, mailing, conversation)
         if not people.to and not people.cc:
             return not_mailed(people.why_nobody, self._notices(people), people.notified_by(row.requester))
-        note = content if isinstance(content, AgentNote) else AgentNote()
-        content_of_mail = self._content.compose(note, mailing, self._mailer.profiles[row.mailbox].redmine_url)
-        variables = self._variables(content_of_mail, entry, visible, by_agent=by_agent)
+        note = note_or_reason if isinstance(note_or_reason, AgentNote) else AgentNote()
+        content = self._content.compose(note, mailing, self._mailer.profiles[row.mailbox].redmine_url)
+        variables = self._variables(content, entry, visible, by_agent=by_agent)
         mail = IssueMail(
             "answer" if has_agent_note else "closed",
             row,
@@ -185,19 +185,17 @@ class AgentNoteMailer:
             people.to,
             variables,
             cc=people.cc,
-            files=tuple(content_of_mail.files),
+            files=tuple(content.files),
             template="closed" if closing else "answer",
         )
-        composed = self._mailer.compose(mail, ReadableIssue(visible, thread))
+        composed = self._mailer.compose(mail, ReadableIssue(visible, conversation))
         if not composed.mails:
             return not_mailed(composed.why_not, self._notices(people))
-        line = f"{what}: mailed to {', '.join(mail.recipient for mail in composed.mails)}{people.line}"
-        line += "".join(f"; {problem}" for problem in content_of_mail.problems)
-        decided, notices = (
-            NoteDecision(number, row.id, 0.0, line, people.notified_by(row.requester)),
-            self._notices(people),
-        )
-        queued = self._decisions.decide(decided, composed.mails, mail_id=row.mail_id, notices=notices)
+        line = f"{what}: mailed to {', '.join(copy.recipient for copy in composed.mails)}{people.line}"
+        line += "".join(f"; {problem}" for problem in content.problems)
+        decision = NoteDecision(number, row.id, 0.0, line, people.notified_by(row.requester))
+        notices = self._notices(people)
+        queued = self._decisions.decide(decision, composed.mails, mail_id=row.mail_id, notices=notices)
         log.info("answers.queued", issue=row.id, journal=number, kind=composed.mails[0].kind, mails=len(composed.mails))
         return len(composed.mails) if queued else 0
 
@@ -228,11 +226,11 @@ class AgentNoteMailer:
         visible: VisibleIssue,
         entry: Mapping[str, Any],
         mailing: NoteMailPolicy,
-        thread: Conversation,
+        conversation: Conversation,
     ) -> Recipients:
         """The requester and those in Cc, without the note's author and those whom Redmine mails."""
         writer = int((entry.get("user") or {}).get("id", 0))
-        copied = thread.cc if mailing.cc else ()
+        copied = conversation.cc if mailing.cc else ()
         reachable = self._mailer.reachable([Address(row.requester_name, row.requester), *copied], "answer")
         kept: list[Address] = []
         by_redmine: list[str] = []
@@ -249,7 +247,7 @@ class AgentNoteMailer:
             else:
                 kept.append(person)
         requester = comparable(row.requester)
-        unproven = self._mailer.reachable(thread.unproven, "answer") if mailing.cc else []
+        unproven = self._mailer.reachable(conversation.unproven, "answer") if mailing.cc else []
         cc = [person for person in kept if person.key != requester]
         return Recipients(
             to=tuple(person for person in kept if person.key == requester),

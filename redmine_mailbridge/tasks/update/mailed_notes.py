@@ -29,8 +29,8 @@ class MailedNotes:
         mailed = frozenset(self._mailed([row.id for row in rows]))
         writers = self._writers() if any(row.mailbox in self._left for row in rows) else ()
 
-        def notes_of(row: IssueRow) -> IsMailed:
+        def mailed_of(row: IssueRow) -> IsMailed:
             by_redmine = row.mailbox in self._left and row.author_id not in writers
             return lambda note: by_redmine or note in mailed
 
-        return notes_of
+        return mailed_of

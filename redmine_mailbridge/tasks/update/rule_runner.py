@@ -72,7 +72,7 @@ class RuleRunner:
         *,
         issue_sync: IssueSync,
         issues: IssueCopy,
-        applications: RuleRuns,
+        rule_runs: RuleRuns,
         writer: Writer,
         change: RuleChange,
         mail: RuleMail,
@@ -85,7 +85,7 @@ class RuleRunner:
         self._turns = turns
         self._issue_sync = issue_sync
         self._issues = issues
-        self._rule_runs = applications
+        self._rule_runs = rule_runs
         self._writer = writer
         self._change = change
         self._mail = mail
@@ -104,10 +104,10 @@ class RuleRunner:
         histories: dict[int, list[JournalRow]] = {}
         for entry in self._issues.journals(rows):
             histories.setdefault(entry.issue, []).append(entry)
-        asks = self._mailed_notes.of(rows.values())
+        mailed_of = self._mailed_notes.of(rows.values())
         due_rules = []
         for row in rows.values():
-            match = self._due(rule, row, histories.get(row.id, []), now, asks(row))
+            match = self._due(rule, row, histories.get(row.id, []), now, mailed_of(row))
             if match is not None and (match.issue, match.trigger_event) not in acted:
                 due_rules.append(DueRule(row, match, ", ".join(actions(rule.then))))
         return due_rules
@@ -204,8 +204,8 @@ class RuleRunner:
             return
         history = self._issues.journals([number])
         calendar = self._policy.calendars.of(issue.project)
-        asks = self._mailed_notes.of([issue])(issue)
-        match = due(rule, issue, history, self._issues.clock(), calendar, mailed=asks)
+        mailed = self._mailed_notes.of([issue])(issue)
+        match = due(rule, issue, history, self._issues.clock(), calendar, mailed=mailed)
         if match is None or (match.issue, match.trigger_event) in self._rule_runs.trigger_events(rule.name):
             return
         try:

@@ -15,12 +15,12 @@ class DueRule:
     """A rule that is due for an issue, for a preview. `what` describes its actions."""
 
     issue: IssueRow
-    application: RuleMatch
+    match: RuleMatch
     what: str
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs."""
-        return asdict(self.application) | {"subject": self.issue.subject, "what": self.what}
+        return asdict(self.match) | {"subject": self.issue.subject, "what": self.what}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""One file a page: takes a `Call`, asks what the commands ask, and renders a template."""
+"""One file a page: takes a `PageRequest`, asks what the commands ask, and renders a template."""

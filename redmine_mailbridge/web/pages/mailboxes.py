@@ -1,4 +1,4 @@
-"""The mailboxes: settings in force and their origins, checks with live lines, folders, the release of a brake."""
+"""The mailboxes: settings in force and their origins, checks with live lines, folders, resuming a paused mailbox."""
 
 from starlette.responses import Response
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from redmine_mailbridge.errors import RedmineError
 from redmine_mailbridge.store.queries.search import MessageFilter, SearchResult
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide, hurry, possible
-from redmine_mailbridge.tasks.receive.history import MessageHistory, raw_of, story
+from redmine_mailbridge.tasks.receive.history import MessageHistory, history_of, raw_of
 from redmine_mailbridge.tasks.receive.requester_decisions import set_requester, undo_requester
 from redmine_mailbridge.util.spreadsheet import Cell, as_csv
 from redmine_mailbridge.util.suggest import closest
@@ -214,7 +214,7 @@ def missing(call: PageRequest) -> Response:
 
 def _story(call: PageRequest) -> MessageHistory | None:
     context = call.context
-    return story(
+    return history_of(
         context.store, context.message_queries, context.outbox, context.seen.read, int(call.request.path_params["id"])
     )
 

@@ -32,7 +32,7 @@ def show(call: PageRequest) -> Response:
         stopped=call.context.book.stopped,
         redmine=health.get(REDMINE),
         sending=health.get("sending"),
-        tellers={name: who_mails(box, context.settings.outgoing) for name, box in boxes.items()},
+        who_mails={name: who_mails(box, context.settings.outgoing) for name, box in boxes.items()},
         counts=context.statistics.mailbox_counts(boxes),
         days=days,
         kinds=KINDS,

@@ -6,7 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from redmine_mailbridge.reports.events import MailFact, ReportFacts
-from redmine_mailbridge.reports.issue_timeline import lives_of
+from redmine_mailbridge.reports.issue_timeline import timelines_of
 from redmine_mailbridge.store.issue_copy import IssueRow, JournalRow
 from redmine_mailbridge.store.time_entries import TimeEntry
 
@@ -55,4 +55,6 @@ def facts(
     **more: Any,
 ) -> ReportFacts:
     mails: dict[str, list[MailFact]] = {"mails_in": [], "mails_out": []}
-    return ReportFacts(lives_of(issues, journals, CLOSING), entries, **(mails | more), working=half_time, zone=BERLIN)
+    return ReportFacts(
+        timelines_of(issues, journals, CLOSING), entries, **(mails | more), working=half_time, zone=BERLIN
+    )

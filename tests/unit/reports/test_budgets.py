@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from redmine_mailbridge.reports.budgets import Balance, Budget, balance_of, due_warning, spent_by_day
-from redmine_mailbridge.reports.issue_timeline import lives_of
+from redmine_mailbridge.reports.issue_timeline import timelines_of
 from tests.unit.reports.sample_data import CLOSING, entry, issue
 
 HOUR = 300
@@ -71,9 +71,9 @@ def test_thresholds_are_told_once_each_and_together_when_passed_together() -> No
 
 def test_a_budget_counts_its_projects_or_its_customers_issues() -> None:
     """Issues by mail of that project, or of that domain; others and entries on no such issue do not count."""
-    lives = lives_of([issue(1), issue(2, project="sales"), issue(3, domain="other.example")], [], CLOSING)
+    timelines = timelines_of([issue(1), issue(2, project="sales"), issue(3, domain="other.example")], [], CLOSING)
     entries = [entry(1, 1, issue=1), entry(2, 10, issue=2), entry(3, 100, issue=3), entry(4, 1000, issue=9)]
-    found = [sum(spent_by_day(Budget("b", 1, **of), lives, entries).values())
+    found = [sum(spent_by_day(Budget("b", 1, **of), timelines, entries).values())
              for of in ({"project": "support"}, {"customer": "client.example"})]  # fmt: skip
     assert [101, 11] == found
 

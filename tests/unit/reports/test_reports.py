@@ -11,7 +11,7 @@ import pytest
 
 from redmine_mailbridge.reports.events import MailFact
 from redmine_mailbridge.reports.html_page import page
-from redmine_mailbridge.reports.issue_timeline import Counts, TimelineEvent, figure_of, life_of
+from redmine_mailbridge.reports.issue_timeline import Counts, TimelineEvent, figure_of, timeline_of
 from redmine_mailbridge.reports.report import BYS, Period, Report, hours_of, report_of
 from redmine_mailbridge.reports.table import as_csv, as_json, span_text, table
 from tests.unit.reports.sample_data import BERLIN, CLOSING, at, entry, facts, half_time, issue, journal
@@ -30,7 +30,7 @@ def test_the_first_answer_is_an_agents_first_public_note() -> None:
         journal(5, "2026-03-02 12:00", has_notes=True),
         journal(6, "2026-03-02 13:00", has_notes=True, user_name="Bob"),
     ]
-    assert TimelineEvent(at("2026-03-02 12:00"), "Anna", 5) == life_of(issue(), history, CLOSING).first_answer
+    assert TimelineEvent(at("2026-03-02 12:00"), "Anna", 5) == timeline_of(issue(), history, CLOSING).first_answer
 
 
 def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> None:
@@ -40,8 +40,8 @@ def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> Non
         journal(2, "2026-03-04 10:00", side="customer", status_from="Closed", status_to="New"),
         journal(3, "2026-03-06 10:00", status_from="New", status_to="Rejected"),
     ]
-    still_open = life_of(issue(), history[:2], CLOSING)
-    closed = life_of(issue(closed=True, closed_on=at("2026-03-06 10:00")), history, CLOSING)
+    still_open = timeline_of(issue(), history[:2], CLOSING)
+    closed = timeline_of(issue(closed=True, closed_on=at("2026-03-06 10:00")), history, CLOSING)
     assert (None, TimelineEvent(at("2026-03-06 10:00"), "Anna", 5)) == (still_open.resolved, closed.resolved)
     assert (at("2026-03-04 10:00"),) == closed.reopened
     moments = ("2026-03-01", "2026-03-02 11:00", "2026-03-03 12:00", "2026-03-05", "2026-03-07")
@@ -50,14 +50,14 @@ def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> Non
 
 def test_an_issue_that_was_closed_without_a_trace_is_resolved_when_redmine_says() -> None:
     """Without a journal of it, closed_on tells."""
-    life = life_of(issue(closed=True, closed_on=at("2026-03-05 10:00"), assignee="Bob"), [], CLOSING)
-    assert TimelineEvent(at("2026-03-05 10:00"), "Bob") == life.resolved
+    timeline = timeline_of(issue(closed=True, closed_on=at("2026-03-05 10:00"), assignee="Bob"), [], CLOSING)
+    assert TimelineEvent(at("2026-03-05 10:00"), "Bob") == timeline.resolved
 
 
 def test_figures_have_calendar_and_business_time() -> None:
     """Both spans begin when the issue was made; business time is the calendar's."""
     history = [journal(1, "2026-03-02 12:00", has_notes=True)]
-    figure = figure_of(life_of(issue(), history, CLOSING), Counts({1: 450}, {1: 2}, {1: 1}), half_time)
+    figure = figure_of(timeline_of(issue(), history, CLOSING), Counts({1: 450}, {1: 2}, {1: 1}), half_time)
     assert (450, 7200.0, 3600.0, None, 2, 1, 0) == (
         figure.units_of_12s, figure.first_answer, figure.first_answer_business, figure.resolution,
         figure.mails_in, figure.mails_out, figure.reopened,

@@ -28,7 +28,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def sessions(store: Store, clock: Clock) -> AdminSessions:
-    return AdminSessions(store.database, clock, life=LIFE, idle=IDLE)
+    return AdminSessions(store.database, clock, lifetime=LIFE, idle=IDLE)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_ended_sessions_are_forgotten_when_the_next_begins(sessions: AdminSessio
     idle = sessions.begin("anna", "Anna", "redmine", "key")
     clock.now += IDLE + 1
     new = sessions.begin("ben", "Ben", "redmine", "key")
-    patient = AdminSessions(store.database, clock, life=10 * LIFE, idle=10 * LIFE)
+    patient = AdminSessions(store.database, clock, lifetime=10 * LIFE, idle=10 * LIFE)
     assert (None, "ben") == (patient.find(idle), _found(patient, new).login)
 
 
@@ -236,7 +236,7 @@ def test_a_long_sign_in(audit: Audit) -> None:
 
 def test_a_short_session(store: Store, clock: Clock) -> None:
     """Where sessions end soon, what a person does is noted after a tenth of that time, so that it keeps them."""
-    sessions = AdminSessions(store.database, clock, life=LIFE, idle=90.0)
+    sessions = AdminSessions(store.database, clock, lifetime=LIFE, idle=90.0)
     token, began = sessions.begin("anna", "Anna", "redmine", "key"), clock.now
     for seconds, seen_at in ((9.0, began), (0.5, began + 9.5)):
         clock.now += seconds

@@ -110,7 +110,7 @@ def letters(store: Store, kinds: frozenset[str] = KINDS, **desk: object) -> Issu
     ours = {"support@example.com"}
     return IssueMailer(
         {"support": made}, Outbox(store.database, store.clock), threads,
-        look=shown, own_addresses=ours, system=made, clock=store.clock,
+        show_issue=shown, own_addresses=ours, system=made, clock=store.clock,
     )  # fmt: skip
 
 
@@ -199,7 +199,7 @@ def test_each_person_has_a_row_and_all_the_same_mail(store: Store, issue: IssueR
 
 def test_who_was_in_copy(store: Store, issue: IssueRow) -> None:
     """The thread names who was in Cc of the customer's last mail."""
-    assert {BOSS.key, "support@example.com"} == {one.key for one in letters(store).thread(issue, shown()).cc}
+    assert {BOSS.key, "support@example.com"} == {one.key for one in letters(store).conversation(issue, shown()).cc}
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_what_of_each_mailbox_waits_is_held_or_has_failed(store: Store, figures:
     put(store, keep(store, 1, "sales"), State.DONE)
     keep(store, 1, "other")
     expected = {
-        "support": MailboxCounts(waiting=2, held=2, refused=1, aside=1, last_mail=clock.now - 5),
+        "support": MailboxCounts(waiting=2, held=2, rejected=1, failed=1, last_mail=clock.now - 5),
         "sales": MailboxCounts(0, 0, 0, 0, clock.now),
         "empty": MailboxCounts(0, 0, 0, 0, None),
     }

@@ -10,12 +10,12 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
-from redmine_mailbridge.tasks.receive.history import MessageHistory, message_of, raw_of, story
+from redmine_mailbridge.tasks.receive.history import MessageHistory, history_of, message_of, raw_of
 from tests.unit.store.kept import keep, make
 
 
 def told(store: Store, number: int) -> MessageHistory | None:
-    return story(store, MessageQueries(store.database), Outbox(store.database, store.clock), read, number)
+    return history_of(store, MessageQueries(store.database), Outbox(store.database, store.clock), read, number)
 
 
 def read(raw: bytes, mailbox: str, *, truncated: bool) -> Message:

@@ -336,4 +336,4 @@ def test_an_agents_reply_that_everybody_has(desk: HelpDesk) -> None:
         with made.store.database.read() as db:
             ((line, notified_by),) = db.exec_driver_sql("SELECT line, notified_by FROM answer").fetchall()
     assert [] == mails(desk)
-    assert (f"not mailed: the agent's mail went to {KIM} itself", "mailed") == (line.partition(": ")[2], notified_by)
+    assert (f"not mailed: the agent's mail went to {KIM} directly", "mailed") == (line.partition(": ")[2], notified_by)
