@@ -192,7 +192,7 @@ def test_more_people_in_cc_than_may_be(desk: HelpDesk) -> None:
             desk.turn()
     assert [KIM, *people[:2]] * 2 == [to for to, _ in mails(desk)]
     (note,) = private_notes(desk)
-    assert "as many as it may (answers.max_cc): `p2@client.example`, `p3@client.example`" in note
+    assert "the maximum number of addresses (answers.max_cc): `p2@client.example`, `p3@client.example`" in note
     assert note.endswith("`p21@client.example` and 8 more")
     assert "not in Cc (over answers.max_cc): p2@client.example" in desk.story()
 
