@@ -9,6 +9,7 @@ be taken again.
 """
 
 import enum
+import importlib
 import math
 import signal
 import socket
@@ -132,6 +133,7 @@ class Daemon:
             ending.callback(application.close)
             service: Service = application.service(listen=self._listen)
             ending.callback(service.stop)
+            self._import_pages()
             service.start(upkeep=application.upkeep)
             pages = self._pages()
             self._watchdog.ask = service.turns
@@ -139,6 +141,13 @@ class Daemon:
             if pages is not None:
                 ending.callback(pages.stop)
             return self._wait()
+
+    def _import_pages(self) -> None:
+        """Import the admin pages, if configured, while no other thread works: anyio parses Python when it is imported,
+        and so do templates. Python 3.11 cannot do both at once ("AST constructor recursion depth mismatch").
+        """
+        if self._settings.admin.listen is not None:
+            importlib.import_module("redmine_mailbridge.web.wiring")
 
     def _pages(self) -> "Pages | None":
         """The admin pages, if configured; mail is processed even when they cannot be served."""

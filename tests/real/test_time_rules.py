@@ -192,7 +192,7 @@ def test_escalate_in_business_hours(
     assert TaskStepResult() == once(rules)
     clock.ahead = due_at - time.time() + 1
     (due,) = rules.preview()
-    assert (ignored, "no first answer for 4 business hours") == (due.issue.id, due.application.reason)
+    assert (ignored, "no first answer for 4 business hours") == (due.issue.id, due.match.reason)
     assert TaskStepResult(done=1) == once(rules)
     assert TaskStepResult() == once(rules)
     issue = redmine.admin.issue(ignored)
