@@ -18,7 +18,7 @@ def linked_parts(text: str) -> Iterator[tuple[str, bool]]:
     """Given a text, yield its parts in order, each with whether it is an address."""
     place = 0
     for match in _URL.finditer(text):
-        url, _ = _target(match[0])
+        url = _without_punctuation(match[0])
         yield text[place : match.start()], False
         yield url, True
         place = match.start() + len(url)
@@ -40,9 +40,9 @@ def other_host(shown: str, target: str) -> str:
     return ""
 
 
-def _target(url: str) -> tuple[str, str]:
-    """Given a bare URL, return it without the sentence's punctuation after it, and that punctuation."""
+def _without_punctuation(url: str) -> str:
+    """Given a bare URL, return it without the sentence's punctuation after it."""
     end = len(url)
     while end and url[end - 1] in _URL_TAIL and not (url[end - 1] == ")" and "(" in url[:end]):
         end -= 1
-    return url[:end], url[end:]
+    return url[:end]
