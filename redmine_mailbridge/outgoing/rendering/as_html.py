@@ -2,7 +2,7 @@
 
 import html
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from redmine_mailbridge.outgoing.rendering.links import linked_parts, other_host
@@ -20,7 +20,6 @@ _STYLES = {
 }
 _TAGS = {"strong": "b", "em": "i", "del": "s", "ins": "u"}
 _TASKS = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
-_NOT_A_LINK = frozenset({"a", "code", "pre"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,7 @@ class HtmlWriter:
 
     def write(self, root: Element) -> str:
         """Given a tree, return its HTML."""
-        return "\n".join(self._blocks(root))
-
-    def _blocks(self, element: Element) -> Iterator[str]:
-        """The blocks of an element; texts between them are paragraphs."""
-        for block in blocks(element):
-            yield self._block(block)
+        return "\n".join(map(self._block, blocks(root)))
 
     def _block(self, element: Element) -> str:
         style = f' style="{_STYLES[element.tag]}"' if element.tag in _STYLES else ""
@@ -119,7 +113,7 @@ class HtmlWriter:
             case "pre" | "ul" | "ol" | "table" | "blockquote" | "hr":
                 return self._block(element)
         tag = _TAGS.get(element.tag, element.tag)
-        inner = self._inline(element, links=links and element.tag not in _NOT_A_LINK)
+        inner = self._inline(element, links=links and element.tag != "code")
         return inner if tag in {"p", "h1", "h2", "h3", "h4", "li", "tr", "td", "th"} else f"<{tag}>{inner}</{tag}>"
 
     def _picture(self, element: Element) -> str:
