@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable
+from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.outgoing.message import OutgoingFile
 from redmine_mailbridge.outgoing.personal_names import as_written
@@ -112,8 +112,6 @@ class NoteContentComposer:
             return None
         try:
             return self._client.download(_number(attachment), _name(attachment), most)
-        except RedmineUnavailable:
-            raise
         except RedmineRefused as error:
             content.left_out.append(_name(attachment))
             content.problems.append(f"file {_name(attachment)}: {error}")
