@@ -81,9 +81,9 @@ class IssueMailer:
         if not composed.mails:
             return f"no {kind} mail: {composed.why_not}"
         lines = [line for _, line in self._outbox.queue(composed.mails, mail_id=issue.mail_id)]
-        return "; ".join(
-            [*lines, *([f"not to the customer: {composed.not_to_requester}"] if composed.not_to_requester else [])]
-        )
+        if composed.not_to_requester:
+            lines.append(f"not to the customer: {composed.not_to_requester}")
+        return "; ".join(lines)
 
     def _is_queued(self, mail: IssueMail) -> bool:
         """Is this mail in the outbox, whichever note it quotes?"""
