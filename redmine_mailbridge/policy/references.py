@@ -28,7 +28,7 @@ class Strength(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A hint that a message belongs to an issue. `foreign` is a subject tag whose words are not those of the issue."""
+    """A hint that a message belongs to an issue. `words` are those before the number in the subject's tag."""
 
     issue: int
     how: str
