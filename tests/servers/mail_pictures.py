@@ -10,7 +10,7 @@ from typing import Any
 from playwright.sync_api import Browser, sync_playwright
 
 from redmine_mailbridge.outgoing.dates import Moment
-from redmine_mailbridge.outgoing.from_redmine import as_html
+from redmine_mailbridge.outgoing.rendering.note import render
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES
 from redmine_mailbridge.outgoing.templates import FRAME, Templates
 from tests.servers import services
@@ -52,7 +52,7 @@ ABOUT = {
 KARL = {"name": "Karl Kunde", "address": "karl@kunde.example", "greeting": "Karl Kunde"}
 NOTE_VALUES = {
     "text": NOTE,
-    "html": as_html(NOTE, "common_mark"),
+    "html": render(NOTE, "common_mark").html,
     "author": "Anna Agent",
     "signed": True,
     "date": THEN,
@@ -72,7 +72,7 @@ MAILS: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     ),
     "mail-reminder": (
         "reminder", "en",
-        {**ABOUT, "question": {"text": ASKED, "html": as_html(ASKED, "common_mark"), "author": "Anna Agent", "date": THEN}},  # noqa: E501
+        {**ABOUT, "question": {"text": ASKED, "html": render(ASKED, "common_mark").html, "author": "Anna Agent", "date": THEN}},  # noqa: E501
     ),
     "mail-refused": ("refused", "en", ABOUT),
     "mail-escalation": ("escalation", "en", ABOUT),

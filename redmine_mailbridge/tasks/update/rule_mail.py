@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.outgoing.dates import Moment
-from redmine_mailbridge.outgoing.from_redmine import as_html, as_text
 from redmine_mailbridge.outgoing.issue_mail.mail import NO_QUESTION, IssueMail, Variables
 from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
@@ -18,6 +17,12 @@ from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.rule_runs import RuleRun
 from redmine_mailbridge.tasks.update.mailed_notes import MailedNotes
 from redmine_mailbridge.tasks.update.note_filter import without_marker
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.outgoing.rendering import note as rendering
+else:  # a pass in which no rule sends mail needs none of the libraries
+    rendering = lazy_import("redmine_mailbridge.outgoing.rendering.note")
 
 
 class MailQueue(Protocol):
@@ -104,11 +109,11 @@ class RuleMail:
             return NO_QUESTION
         notes, written = str(entry.get("notes") or ""), utc(entry.get("created_on"))
         rest = without_marker(notes, self._markers.get(issue.mailbox, "")) if issue.mailbox in self._markers else None
-        text = notes if rest is None else rest
+        rendered = rendering.render(notes if rest is None else rest, self._text_format)
         return {
             "journal": int(entry["id"]),
-            "text": as_text(text, self._text_format),
-            "html": as_html(text, self._text_format),
+            "text": rendered.text,
+            "html": rendered.html,
             "author": as_written(str((entry.get("user") or {}).get("name", ""))),
             "date": Moment.of(written.timestamp() if written is not None else None),
         }
@@ -124,9 +129,10 @@ class RuleMail:
     def _note(self, row: RuleRun) -> dict[str, Any]:
         request = NoteRequest.from_json(row.request) if row.request else None
         text = request.notes if request is not None and not request.private else ""
+        rendered = rendering.render(text, self._text_format)
         return {
-            "text": as_text(text, self._text_format),
-            "html": as_html(text, self._text_format),
+            "text": rendered.text,
+            "html": rendered.html,
             "author": "",
             "signed": False,
             "date": Moment.of(row.changed_at),
