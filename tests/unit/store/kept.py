@@ -6,6 +6,7 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.queries.messages import MessageQueries
 
 
@@ -44,3 +45,12 @@ def put(store: Store, mail_id: int, state: State) -> None:
 def lines(store: Store, mail_id: int) -> list[str]:
     """The record of a mail."""
     return [step.line for step in MessageQueries(store.database).steps(mail_id)]
+
+
+def answer(
+    number: int, *, issue: int | None = 7, kind: str = "received", to: str = "kim@client.example", **more: object
+) -> NewAnswer:
+    """A mail for the outbox, which no limit holds back."""
+    fields = {"mailbox": "support", "sender": "support@corp.example", "why_not": lambda _: None} | more
+    content = f"mail {number}".encode()
+    return NewAnswer(kind=kind, recipient=to, message_id=f"m{number}@x", content=content, issue=issue, **fields)  # type: ignore[arg-type]

@@ -4,28 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outgoing.adding import CountMails, NewAnswer
+from redmine_mailbridge.store.outgoing.adding import CountMails
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from tests.clocks import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def outbox(store: Store, clock: Clock) -> Outbox:
-    return Outbox(store.database, clock)
-
-
-def _mail(
-    number: int, *, issue: int | None = 7, kind: str = "received", to: str = "kim@client.example", **more: object
-) -> NewAnswer:
-    fields = {"mailbox": "support", "sender": "support@corp.example", "why_not": lambda _: None} | more
-    content = f"mail {number}".encode()
-    return NewAnswer(kind=kind, recipient=to, message_id=f"m{number}@x", content=content, issue=issue, **fields)  # type: ignore[arg-type]
+from tests.unit.store.kept import answer
 
 
 def _asks(by: str, seconds: float, answers: list[int]) -> Callable[[CountMails], str | None]:
@@ -37,12 +19,12 @@ def _asks(by: str, seconds: float, answers: list[int]) -> Callable[[CountMails],
 
 
 def test_what_counts_for_a_limit_are_mails_about_the_issue_or_to_the_person(outbox: Outbox, clock: Clock) -> None:
-    outbox.queue([_mail(1), _mail(1, to="cora@client.example"), _mail(2, kind="note"), _mail(3, issue=8)])
+    outbox.queue([answer(1), answer(1, to="cora@client.example"), answer(2, kind="note"), answer(3, issue=8)])
     clock.now += 100
     answers: list[int] = []
 
     def counted(number: int, by: str, seconds: float, **more: object) -> int:
-        outbox.queue([_mail(number, why_not=_asks(by, seconds, answers), **more)])  # type: ignore[arg-type]
+        outbox.queue([answer(number, why_not=_asks(by, seconds, answers), **more)])  # type: ignore[arg-type]
         return answers[-1]
 
     assert 2 == counted(90, "issue", 100.0), "the copies of one mail are one"
@@ -56,19 +38,19 @@ def test_what_counts_for_a_limit_are_mails_about_the_issue_or_to_the_person(outb
 
 
 def test_a_mail_that_is_too_much_is_not_queued_and_the_line_says_why(outbox: Outbox) -> None:
-    refused = _mail(1, why_not=lambda _: "more than 3 within an hour")
+    refused = answer(1, why_not=lambda _: "more than 3 within an hour")
     assert [(False, "more than 3 within an hour (received to kim@client.example)")] == outbox.queue([refused])
     assert 0 == outbox.waiting()
 
 
 def test_a_person_has_one_count_under_all_subaddresses(outbox: Outbox) -> None:
     for number, address in enumerate(("kim@c.example", "kim+a@c.example", "kim+b@d.example", "kimberly@c.example")):
-        outbox.queue([_mail(number, to=address)])
+        outbox.queue([answer(number, to=address)])
     answers: list[int] = []
     asks = _asks("person", 60.0, answers)
-    outbox.queue([_mail(90, to="kim+z@c.example", person="kim@c.example", why_not=asks, issue=99)])
-    outbox.queue([_mail(91, to="kim+a@c.example", why_not=asks, issue=99)])
-    outbox.queue([_mail(92, to="kim@c.example", why_not=asks, issue=99)])
+    outbox.queue([answer(90, to="kim+z@c.example", person="kim@c.example", why_not=asks, issue=99)])
+    outbox.queue([answer(91, to="kim+a@c.example", why_not=asks, issue=99)])
+    outbox.queue([answer(92, to="kim@c.example", why_not=asks, issue=99)])
     assert [2, 1, 1] == answers
 
 
@@ -79,7 +61,7 @@ def test_similar_persons(outbox: Outbox, person: str, other: str) -> None:
     """An address that differs in a character is another person's, even where the other one has "_" there."""
     local, _, domain = person.partition("@")
     for number, address in enumerate((person, f"{local}+a@{domain}", other, "a@a.example", "b@a.example")):
-        outbox.queue([_mail(number, to=address)])
+        outbox.queue([answer(number, to=address)])
     answers: list[int] = []
-    outbox.queue([_mail(90, to=person, person=person, why_not=_asks("person", 60.0, answers), issue=99)])
+    outbox.queue([answer(90, to=person, person=person, why_not=_asks("person", 60.0, answers), issue=99)])
     assert [2] == answers

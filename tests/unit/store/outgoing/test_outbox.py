@@ -2,49 +2,17 @@
 
 from dataclasses import replace
 
-import pytest
-
 from redmine_mailbridge.model.mail_state import pause_after
-from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.outgoing.outbox import CLAIM_SECONDS, Outbox
 from redmine_mailbridge.store.outgoing.rows import BOUNCED, DISCARDED, FAILED, HEADER_BYTES, QUEUED, SENT
-from redmine_mailbridge.store.queries.messages import MessageQueries
 from tests.clocks import Clock
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def outbox(store: Store, clock: Clock) -> Outbox:
-    return Outbox(store.database, clock)
-
-
-def _mail(
-    number: int, *, issue: int | None = 7, kind: str = "received", to: str = "kim@client.example", **more: object
-) -> NewAnswer:
-    fields = {"mailbox": "support", "sender": "support@corp.example", "why_not": lambda _: None} | more
-    content = f"mail {number}".encode()
-    return NewAnswer(kind=kind, recipient=to, message_id=f"m{number}@x", content=content, issue=issue, **fields)  # type: ignore[arg-type]
-
-
-def _kept(store: Store, uid: int = 1) -> int:
-    place = Location("support", "INBOX", "1", str(uid))
-    (row,) = store.add([RawMail(Listed(place, 5), f"mail {uid}".encode())])
-    return row.id
-
-
-def _record(store: Store, mail_id: int) -> list[str]:
-    return [step.line for step in MessageQueries(store.database).steps(mail_id)]
+from tests.unit.store.kept import answer, keep, lines
 
 
 def test_a_mail_is_queued_once_for_each_recipient(outbox: Outbox, store: Store, clock: Clock) -> None:
-    mail_id = _kept(store)
-    first, other = _mail(1, to="Kim@client.example"), _mail(1, to="cora@client.example")
+    mail_id = keep(store, 1)
+    first, other = answer(1, to="Kim@client.example"), answer(1, to="cora@client.example")
     assert [(True, "queued: received to Kim@client.example"), (True, "queued: received to cora@client.example")] == (
         outbox.queue([first, other], mail_id=mail_id)
     )
@@ -57,7 +25,7 @@ def test_a_mail_is_queued_once_for_each_recipient(outbox: Outbox, store: Store, 
     assert (0, 0.0, clock.now, None, None, False) == (
         mail.tries, mail.next_try_at, mail.created_at, mail.sent_at, mail.offered_at, mail.reported,
     )  # fmt: skip
-    assert ["queued: received to Kim@client.example", "queued: received to cora@client.example"] == _record(
+    assert ["queued: received to Kim@client.example", "queued: received to cora@client.example"] == lines(
         store, mail_id
     )[-2:]
     assert [mail, copy] == outbox.of_mail(mail_id)
@@ -68,7 +36,7 @@ def test_a_mail_is_queued_once_for_each_recipient(outbox: Outbox, store: Store, 
 
 def test_mails_are_claimed_in_turn_for_five_minutes(outbox: Outbox, clock: Clock) -> None:
     outbox.queue(
-        [_mail(1), _mail(2), _mail(3, issue=8), _mail(4, kind="sign-in", issue=None), _mail(5, mailbox="sales")]
+        [answer(1), answer(2), answer(3, issue=8), answer(4, kind="sign-in", issue=None), answer(5, mailbox="sales")]
     )
     assert ["m4@x", "m1@x", "m3@x"] == [m.message_id for m in outbox.claim("support", limit=3, first=["sign-in"])]
     assert ["m2@x"] == [mail.message_id for mail in outbox.claim("support", limit=3)]
@@ -79,8 +47,8 @@ def test_mails_are_claimed_in_turn_for_five_minutes(outbox: Outbox, clock: Clock
 
 
 def test_a_mail_that_was_sent_or_failed_is_claimed_no_more(outbox: Outbox, store: Store, clock: Clock) -> None:
-    mail_id = _kept(store)
-    outbox.queue([_mail(1), _mail(2)], mail_id=mail_id)
+    mail_id = keep(store, 1)
+    outbox.queue([answer(1), answer(2)], mail_id=mail_id)
     one, two = outbox.claim("support", limit=2)
     clock.now += 5
     outbox.sent(one, "250 OK")
@@ -91,7 +59,7 @@ def test_a_mail_that_was_sent_or_failed_is_claimed_no_more(outbox: Outbox, store
     assert [
         "sent: received to kim@client.example: 250 OK",
         "not sent: received to kim@client.example: 550 no such user",
-    ] == _record(store, mail_id)[-2:]
+    ] == lines(store, mail_id)[-2:]
     clock.now += 2 * CLAIM_SECONDS
     assert [] == outbox.claim("support", limit=9)
     assert ([], [failed], [sent]) == (
@@ -100,7 +68,7 @@ def test_a_mail_that_was_sent_or_failed_is_claimed_no_more(outbox: Outbox, store
 
 
 def test_a_try_that_counts_makes_the_next_pause_longer(outbox: Outbox, clock: Clock) -> None:
-    outbox.queue([_mail(1)])
+    outbox.queue([answer(1)])
     (mail,) = outbox.claim("support", limit=1)
     outbox.later(mail, "451 later")
     (mail,) = outbox.copies(["m1@x"])
@@ -120,8 +88,8 @@ def test_a_try_that_counts_makes_the_next_pause_longer(outbox: Outbox, clock: Cl
 
 
 def test_failed_mails_are_sent_again_on_request_from_their_first_try_on(outbox: Outbox, store: Store) -> None:
-    mail_id = _kept(store)
-    outbox.queue([_mail(1), _mail(2), _mail(3)], mail_id=mail_id)
+    mail_id = keep(store, 1)
+    outbox.queue([answer(1), answer(2), answer(3)], mail_id=mail_id)
     one, two, three = outbox.claim("support", limit=3)
     outbox.later(one, "451 later", offered=True)
     (one,) = outbox.copies(["m1@x"])
@@ -135,12 +103,12 @@ def test_failed_mails_are_sent_again_on_request_from_their_first_try_on(outbox: 
         again.state, again.tries, again.next_try_at, again.offered_at, again.reported,
     )  # fmt: skip
     assert (SENT, FAILED) == (sent.state, failed.state)
-    assert "retried by anna: received to kim@client.example" == _record(store, mail_id)[-1]
+    assert "retried by anna: received to kim@client.example" == lines(store, mail_id)[-1]
 
 
 def test_what_did_not_arrive_is_to_be_told_once_one_of_each_issue_in_turn(outbox: Outbox, store: Store) -> None:
-    mail_id = _kept(store)
-    outbox.queue([_mail(1), _mail(2), _mail(3, issue=8), _mail(4, issue=None), _mail(5)], mail_id=mail_id)
+    mail_id = keep(store, 1)
+    outbox.queue([answer(1), answer(2), answer(3, issue=8), answer(4, issue=None), answer(5)], mail_id=mail_id)
     mails = outbox.claim("support", limit=9)
     by_id = {mail.message_id: mail for mail in mails}
     for name in ("m1@x", "m2@x", "m4@x"):
@@ -150,18 +118,18 @@ def test_what_did_not_arrive_is_to_be_told_once_one_of_each_issue_in_turn(outbox
     assert ["m1@x", "m3@x", "m2@x"] == [mail.message_id for mail in outbox.unreported()]
     assert ["m1@x", "m3@x"] == [mail.message_id for mail in outbox.unreported(limit=2)]
     assert [BOUNCED, BOUNCED] == [mail.state for mail in outbox.copies(["m3@x", "m5@x"])]
-    assert "bounced: received to kim@client.example: 5.1.1 unknown" == _record(store, mail_id)[-1]
-    before = _record(store, mail_id)
+    assert "bounced: received to kim@client.example: 5.1.1 unknown" == lines(store, mail_id)[-1]
+    before = lines(store, mail_id)
     outbox.mark_reported(by_id["m1@x"])
-    assert before == _record(store, mail_id)
+    assert before == lines(store, mail_id)
     outbox.mark_reported(by_id["m3@x"], "it stands on #8")
-    assert [*before, "it stands on #8"] == _record(store, mail_id)
+    assert [*before, "it stands on #8"] == lines(store, mail_id)
     assert ["m2@x"] == [mail.message_id for mail in outbox.unreported()]
 
 
 def test_sent_mails_are_counted_for_each_recipient(outbox: Outbox, clock: Clock) -> None:
     outbox.queue(
-        [_mail(1), _mail(1, to="cora@client.example"), _mail(2, kind="sign-in"), _mail(3), _mail(4, mailbox="b")]
+        [answer(1), answer(1, to="cora@client.example"), answer(2, kind="sign-in"), answer(3), answer(4, mailbox="b")]
     )
     for mail in [*outbox.claim("support", limit=3), *outbox.claim("b", limit=3)]:
         outbox.sent(mail, "250 OK")
@@ -179,8 +147,8 @@ def test_sent_mails_are_counted_for_each_recipient(outbox: Outbox, clock: Clock)
 
 def test_ids_of_a_kind(outbox: Outbox) -> None:
     """The Message-IDs of a kind of mail about an issue are those of that kind and issue alone, each once."""
-    outbox.queue([_mail(1), _mail(1, to="cora@client.example"), _mail(2), _mail(3, kind="note")])
-    outbox.queue([_mail(4, issue=6), _mail(5, issue=8), _mail(6, issue=None)])
+    outbox.queue([answer(1), answer(1, to="cora@client.example"), answer(2), answer(3, kind="note")])
+    outbox.queue([answer(4, issue=6), answer(5, issue=8), answer(6, issue=None)])
     assert ["m1@x", "m2@x"] == sorted(outbox.message_ids(7, "received"))
 
 
@@ -188,7 +156,7 @@ def test_beginning_only(outbox: Outbox) -> None:
     """A list has the whole bytes of each mail, or on request only the beginning, in which the header is; the newest
     mails come with the beginning.
     """
-    long = replace(_mail(1), content=b"a" * HEADER_BYTES + b"b")
+    long = replace(answer(1), content=b"a" * HEADER_BYTES + b"b")
     outbox.queue([long])
     outbox.later(*outbox.listed(), "451 later", offered=True)
     (whole,), (head,), (newest,) = outbox.listed(), outbox.listed(whole=False), outbox.newest(states=(QUEUED,))
@@ -199,8 +167,8 @@ def test_beginning_only(outbox: Outbox) -> None:
 
 def test_newest_first(outbox: Outbox, clock: Clock) -> None:
     """The newest mails of a state are listed by mailbox, and page by page."""
-    outbox.queue([_mail(number) for number in (1, 2, 3)])
-    outbox.queue([_mail(4, mailbox="sales")])
+    outbox.queue([answer(number) for number in (1, 2, 3)])
+    outbox.queue([answer(4, mailbox="sales")])
     rows = {row.message_id: row for row in outbox.listed()}
     outbox.sent(rows["m2@x"], "250 OK")
 
@@ -217,7 +185,7 @@ def test_newest_first(outbox: Outbox, clock: Clock) -> None:
 
 def test_still_queued(outbox: Outbox) -> None:
     """A mail is to be sent until it was sent, refused or discarded."""
-    outbox.queue([_mail(number) for number in range(4)])
+    outbox.queue([answer(number) for number in range(4)])
     sent, failed, discarded, waiting = outbox.listed()
     outbox.sent(sent, "250 OK")
     outbox.failed(failed, "550")
@@ -229,7 +197,7 @@ def test_offered_before(outbox: Outbox) -> None:
     """Who gets a mail for the first time knows that nobody had it before; whoever gets it after that, or after a
     failure, that it may have been sent.
     """
-    outbox.queue([_mail(1), _mail(2)])
+    outbox.queue([answer(1), answer(2)])
     first, second = outbox.claim("support", limit=2)
     outbox.failed(second, "550 no")
     outbox.retry([second.id], by="anna")
@@ -239,7 +207,7 @@ def test_offered_before(outbox: Outbox) -> None:
 
 def test_what_one_look_returns(outbox: Outbox) -> None:
     """A look at the queue returns 200 mails, and 100 of those whose failure is to be reported."""
-    outbox.queue([_mail(number, issue=number) for number in range(201)])
+    outbox.queue([answer(number, issue=number) for number in range(201)])
     mails = outbox.listed(limit=300)
     assert mails[:200] == outbox.listed()
     for mail in mails[:101]:
@@ -251,14 +219,14 @@ def test_discarded_meanwhile(outbox: Outbox, store: Store) -> None:
     """What an admin discarded while it was being sent stays so if the server did not take it, now or for good; if it
     did, it was sent.
     """
-    mail_id = _kept(store)
-    outbox.queue([_mail(1), _mail(2), _mail(3)], mail_id=mail_id)
+    mail_id = keep(store, 1)
+    outbox.queue([answer(1), answer(2), answer(3)], mail_id=mail_id)
     failed, deferred, sent = outbox.claim("support", limit=3)
     outbox.discard([failed.id, deferred.id, sent.id], by="anna")
-    before = _record(store, mail_id)
+    before = lines(store, mail_id)
     outbox.failed(failed, "550 no")
     outbox.later(deferred, "451 later")
-    assert before == _record(store, mail_id)
+    assert before == lines(store, mail_id)
     outbox.sent(sent, "250 OK")
     assert [(DISCARDED, None), (DISCARDED, None), (SENT, "250 OK")] == [
         (mail.state, mail.reason) for mail in outbox.copies(["m1@x", "m2@x", "m3@x"])
@@ -270,12 +238,12 @@ def test_whose_turn_it_is(outbox: Outbox, store: Store) -> None:
     """Each issue has its turn, and each message that is answered without one, and what answers none: whatever their
     numbers are.
     """
-    first, second = _kept(store, 1), _kept(store, 2)
-    outbox.queue([_mail(1, issue=None)], mail_id=first)
-    outbox.queue([_mail(2, issue=None), _mail(3, issue=first), _mail(4, issue=second)])
-    outbox.queue([_mail(5, issue=None)], mail_id=second)
-    outbox.queue([_mail(6, issue=None)], mail_id=first)
-    outbox.queue([_mail(7, issue=7)])
+    first, second = keep(store, 1), keep(store, 2)
+    outbox.queue([answer(1, issue=None)], mail_id=first)
+    outbox.queue([answer(2, issue=None), answer(3, issue=first), answer(4, issue=second)])
+    outbox.queue([answer(5, issue=None)], mail_id=second)
+    outbox.queue([answer(6, issue=None)], mail_id=first)
+    outbox.queue([answer(7, issue=7)])
     order = [mail.message_id for mail in outbox.claim("support", limit=9)]
     assert [f"m{number}@x" for number in (1, 2, 3, 4, 5, 7, 6)] == order
     answers = {mail_id: [mail.message_id for mail in outbox.of_mail(mail_id)] for mail_id in (first, second)}

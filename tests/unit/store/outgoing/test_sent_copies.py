@@ -11,16 +11,6 @@ from tests.unit.store.kept import keep, lines
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def outbox(store: Store, clock: Clock) -> Outbox:
-    return Outbox(store.database, clock)
-
-
-@pytest.fixture
 def copies(store: Store, clock: Clock) -> SentCopies:
     return SentCopies(store.database, clock)
 
