@@ -161,7 +161,7 @@ def requester(call: PageRequest) -> Response:
     """Set the requester of a message's issue, or restore the one from before."""
     (number, *_), store = (*call.typed_numbers("id"), 0), call.context.store
     if call.typed("decision") == "undo":
-        result, who = undo_requester(store, number, by=call.who), ""
+        result = undo_requester(store, number, by=call.who)
         who = store.requesters.current(number)[0] if result.ok else call.words("Requester")
     else:
         who, ours = call.typed("address"), call.context.settings.own_addresses
