@@ -28,13 +28,6 @@ def comparable(address: str) -> str:
     return f"{local}{at}{ascii_host(domain) or domain}".lower()
 
 
-def without_tag(address: str) -> str:
-    """Given `support+desk@example.com`, return `support@example.com`; other addresses as they are."""
-    local, at, domain = address.rpartition("@")
-    base, plus, _ = local.partition("+")
-    return f"{base}{at}{domain}" if plus and base else address
-
-
 def is_mail_system(address: str) -> bool:
     """Is it an address that mail systems speak from (RFC 5321 section 4.5.1, RFC 3834 section 2)?"""
     return address.rpartition("@")[0].lower() in _SYSTEMS

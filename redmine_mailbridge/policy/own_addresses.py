@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from redmine_mailbridge.mail.message_ids import Signer
+from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
 from redmine_mailbridge.model.mail import Message, TextFormat
 from redmine_mailbridge.settings.issue import Route
 from redmine_mailbridge.util.dataclass import dataclass
@@ -48,13 +49,6 @@ class MailboxIdentity:
         """
         domains = {address.rpartition("@")[2] for address in self.redmine_addresses}
         return not domains or message_id.rpartition("@")[2].rstrip(">").lower() in domains
-
-
-def without_subaddress(address: str) -> str:
-    """Given `support+sales@example.com`, return `support@example.com`; other addresses as they are."""
-    local, at, domain = address.rpartition("@")
-    base, plus, _ = local.partition("+")
-    return f"{base}{at}{domain}" if plus and base else address
 
 
 def subaddress(address: str) -> str:

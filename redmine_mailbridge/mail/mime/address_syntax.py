@@ -48,6 +48,13 @@ def unquoted(local: str) -> str:
     return inner if len(local) > 2 and local[0] == local[-1] == '"' and _ATOMS.fullmatch(inner) else local
 
 
+def without_subaddress(address: str) -> str:
+    """Given `support+sales@example.com`, return `support@example.com`; other addresses as they are."""
+    local, at, domain = address.rpartition("@")
+    base, plus, _ = local.partition("+")
+    return f"{base}{at}{domain}" if plus and base else address
+
+
 def spellings(address: str) -> frozenset[str]:
     """Given an address, return it in lower case in each way in which its domain may be written: as it is, in ASCII, in
     its own script.

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Sequence
 
+from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
 from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
+from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail
 from redmine_mailbridge.outgoing.message import BY_PEOPLE
 from redmine_mailbridge.util.dataclass import dataclass
@@ -52,4 +53,4 @@ class AudienceFilter:
         return [person for person in kept if kind in BY_PEOPLE or not takes_no_reply(person)]
 
     def _is_own(self, person: Address) -> bool:
-        return bool({person.key, without_tag(person.key)} & self._own_addresses)
+        return bool({person.key, without_subaddress(person.key)} & self._own_addresses)

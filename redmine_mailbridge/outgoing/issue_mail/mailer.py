@@ -19,8 +19,8 @@ import structlog
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.mail.message_ids import TO_TEAM
+from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.addresses import without_tag
 from redmine_mailbridge.outgoing.conversation import Conversation, ConversationFinder
 from redmine_mailbridge.outgoing.issue_mail.audience import Audience, AudienceFilter
 from redmine_mailbridge.outgoing.issue_mail.mail import NO_QUESTION, ComposedMail, IssueMail, ReadableIssue
@@ -218,7 +218,7 @@ class IssueMailer:
                 why_not=lambda count: held_back(count, refusal=False),
                 issue=issue,
                 among=BY_PEOPLE if outgoing_message.kind in BY_PEOPLE else None,
-                person="" if outgoing_message.kind in BY_PEOPLE else without_tag(person.key),
+                person="" if outgoing_message.kind in BY_PEOPLE else without_subaddress(person.key),
             )
             for person in people
         )

@@ -9,11 +9,12 @@ import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.language import language_of
+from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
 from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.pending_replies import PendingReplies
 from redmine_mailbridge.model.stored_mail import StoredMail
-from redmine_mailbridge.outgoing.addresses import comparable, is_mail_system, mailable, plain_name, without_tag
+from redmine_mailbridge.outgoing.addresses import comparable, is_mail_system, mailable, plain_name
 from redmine_mailbridge.outgoing.conversation import quotable
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.message import OutgoingMessage
@@ -96,7 +97,7 @@ class AutoReplies:
 
     def _why_not(self, to: Address) -> str:
         """The reason for sending no reply to an address; "" when there is none."""
-        if {to.key, without_tag(to.key)} & self._ours:
+        if {to.key, without_subaddress(to.key)} & self._ours:
             return "it is one of the bridge's own addresses"
         return "it does not accept replies" if takes_no_reply(to) or is_mail_system(to.key) else ""
 
@@ -143,7 +144,7 @@ class AutoReplies:
             content=outgoing_message.as_bytes(self._now()),
             why_not=lambda count: held_back(count, refusal=kind in REFUSALS),
             issue=issue,
-            person=without_tag(to.key),
+            person=without_subaddress(to.key),
         )
 
 

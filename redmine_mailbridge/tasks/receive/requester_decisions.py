@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
+from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
+from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -30,7 +31,7 @@ def set_requester(
     address = mailable(Address(" ".join(name.split())[:LONGEST_NAME], typed.strip()))
     if address is None:
         return RequesterResult(False, "is not an address that can receive mail")
-    if {comparable(address.key), without_tag(comparable(address.key))} & {
+    if {comparable(address.key), without_subaddress(comparable(address.key))} & {
         comparable(own_address) for own_address in ours
     }:
         return RequesterResult(False, "is one of the bridge's own addresses")

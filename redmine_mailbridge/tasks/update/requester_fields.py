@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.addresses import comparable, mailable, without_tag
+from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.mails.requesters import Requesters
@@ -33,7 +34,7 @@ class RequesterFields:
         if field is None or not isinstance(value, str):
             return origin.sender
         address = mailable(Address("", value))
-        if address is None or {comparable(address.key), without_tag(comparable(address.key))} & self._ours:
+        if address is None or {comparable(address.key), without_subaddress(comparable(address.key))} & self._ours:
             return origin.sender
         first = mailable(Address("", _written(intent, int(field["id"]))))
         written = first.key if first is not None else ""
