@@ -3,6 +3,8 @@ product between them. For what is asserted about all mail that leaves, over many
 """
 
 import datetime as dt
+import email
+import email.policy
 import json
 import logging
 import re
@@ -483,3 +485,20 @@ def writes(
 
 
 _counted: list[int] = []
+
+
+def sent_mails(desk: "HelpDesk") -> list[tuple[str, Any]]:
+    """What has left: recipient and mail."""
+    return [(to, email.message_from_bytes(raw, policy=email.policy.default)) for to, raw in desk.post.taken]
+
+
+def new_mails(desk: "HelpDesk") -> list[tuple[str, Any]]:
+    """What left since this was asked last: recipient and mail."""
+    mails = sent_mails(desk)
+    desk.post.taken.clear()
+    return mails
+
+
+def text_of(mail: Any) -> str:
+    """The plain part of a mail."""
+    return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n")

@@ -18,7 +18,7 @@ from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS
 from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.settings.base import SettingsTable
 from redmine_mailbridge.tasks.update.update import Updater
-from tests.helpdesk import ANNA, BOB, HelpDesk, iso, writes
+from tests.helpdesk import ANNA, BOB, HelpDesk, iso, text_of, writes
 
 KIM = "Kim Client <kim@client.example>"
 TO_CUSTOMERS = ("received", "received_reply", "refused", "registration", "answer", "closed", "reminder")
@@ -37,11 +37,6 @@ def mails(desk: HelpDesk) -> list[Any]:
     found = [email.message_from_bytes(raw, policy=email.policy.default) for _, raw in desk.post.taken]
     desk.post.taken.clear()
     return found
-
-
-def text(mail: Any) -> str:
-    """The plain part of a mail."""
-    return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n")
 
 
 def page(mail: Any) -> str:
@@ -106,13 +101,13 @@ def test_an_acknowledgement_quotes_subject_and_text(desk: HelpDesk) -> None:
     (mail,) = mails(desk)
     assert "[#1] Printer on fire" == mail["Subject"]
     assert re.search(
-        r"On \d+ \w+ \d{4} at \d\d:\d\d, you wrote:\n> Subject: Printer on fire\n>\n> It burns.\n", text(mail)
+        r"On \d+ \w+ \d{4} at \d\d:\d\d, you wrote:\n> Subject: Printer on fire\n>\n> It burns.\n", text_of(mail)
     )
     assert "<b>Printer on fire</b>" in page(mail)
     desk.mail(writes(KIM, "Printer on fire", "It burns.", proven=False))
     desk.turn()
     (mail,) = mails(desk)
-    assert (False, False) == ("burns" in text(mail), "burns" in page(mail))
+    assert (False, False) == ("burns" in text_of(mail), "burns" in page(mail))
 
 
 @pytest.mark.fault("N7")
@@ -129,7 +124,7 @@ def test_an_agents_answer_is_signed_once(desk: HelpDesk, ending: str, names: int
     desk.redmine.writes(1, BOB, f"Is it plugged in?\n\n{ending}")
     desk.turn()
     (mail,) = mails(desk)
-    ours = text(mail).partition(" wrote:")[0]
+    ours = text_of(mail).partition(" wrote:")[0]
     assert (names, names) == (ours.count("Bob Builder"), page(mail).partition(" wrote:")[0].count("Bob Builder"))
     assert ("" == ending) == ("Example Support" in ours)
 
@@ -166,7 +161,7 @@ def test_a_reminder_names_the_question(desk: HelpDesk, *, marked: bool) -> None:
     for _ in range(2):
         desk.turn()
     (mail,) = mails(desk)
-    said = text(mail)
+    said = text_of(mail)
     assert re.search(rf"On {WHEN}, Bob Builder wrote:\n> Which \*?printer\*? is it\?\n", said)
     assert "Which <b>printer</b> is it?" in page(mail)
     assert [] == [word for word in ("burns", "always", "likes", "/mail", "remind-after") if word in said + page(mail)]
@@ -331,7 +326,7 @@ def test_the_marker_stands_in_a_sentence(desk: HelpDesk) -> None:
     desk.mail(writes(KIM))
     desk.turn()
     (mail,) = mails(desk)
-    last = text(mail).strip().splitlines()[-1]
+    last = text_of(mail).strip().splitlines()[-1]
     assert re.fullmatch(r"Please leave this line in your reply so that we can add it to request #1: mbz1z\w+", last)
     assert re.search(r"font-size:12px;[^>]*color:#767676[^>]*>Please leave this line[^<]*mbz1z", page(mail))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpdesk import BOB, BRIDGE, CAROL, HelpDesk, help_desk, post, writes
+from tests.helpdesk import BOB, BRIDGE, CAROL, HelpDesk, help_desk, post, text_of, writes
 
 KIM = "kim@client.example"
 
@@ -45,7 +45,7 @@ def test_a_refusal_names_nothing_of_the_house(desk: HelpDesk, case: str) -> None
     desk.change({"mailboxes": {"desk": box}})
     desk.redmine.may.remove("add_issues")
     ((_, mail),) = answered(desk, raw)
-    said = f"{mail['Subject']}\n{text(mail)}"
+    said = f"{mail['Subject']}\n{text_of(mail)}"
     assert [] == [word for word in HOUSE if word in said]
     assert "could not accept" in said
     assert any(word in desk.story() for word in HOUSE)
@@ -55,13 +55,8 @@ def test_a_refusal_speaks_the_language_of_the_templates(desk: HelpDesk) -> None:
     """The reason is in German where the mail is; the record has the operator's."""
     desk.change({"outgoing": {"language": "de-AT"}, "mailboxes": {"desk": {"issue": {"reply_only": True}}}})
     ((_, mail),) = answered(desk, writes(KIM))
-    assert "Diese Adresse nimmt nur Antworten auf unsere eigenen Nachrichten an." in text(mail)
+    assert "Diese Adresse nimmt nur Antworten auf unsere eigenen Nachrichten an." in text_of(mail)
     assert "this mailbox accepts replies only" in desk.story()
-
-
-def text(mail: Any) -> str:
-    """The text of a mail."""
-    return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n")
 
 
 @pytest.mark.fault("V13")
@@ -72,7 +67,7 @@ def test_where_nothing_proves_the_sender_the_answer_carries_no_text_of_the_mail(
     spam = "Buy pills at http://evil.example"
     for name, shown in ((spam, ""), ("Kim O'Client-Grün", "Kim O'Client-Grün"), ("x" * 41, ""), ("Kim <b>", "")):
         ((to, mail),) = answered(desk, writes(f'"{name}" <{KIM}>', spam, spam, proven=False))
-        said = f"{mail['Subject']}\n{mail['To']}\n{text(mail)}"
+        said = f"{mail['Subject']}\n{mail['To']}\n{text_of(mail)}"
         assert (KIM, False, False) == (to, "pills" in said, "evil.example" in said)
         assert f"Hello{' ' if shown else ''}{shown},\n" in said
         assert "We have received your message" in mail["Subject"]

@@ -11,7 +11,7 @@ import pytest
 
 from redmine_mailbridge.tasks.service.service import receive_once
 from redmine_mailbridge.tasks.update.update import Updater
-from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, iso, writes
+from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, iso, sent_mails, text_of, writes
 
 KIM, BOSS, SUPPLIER = "kim@client.example", "boss@client.example", "sue@parts.example"
 SECRET = "the customer is three months late"
@@ -21,16 +21,6 @@ SECRET = "the customer is three months late"
 def values() -> dict[str, Any]:
     """It tells nobody anything by itself."""
     return {"mailboxes": {"desk": {"answers": {"received": False, "received_reply": False, "closed": False}}}}
-
-
-def mails(desk: HelpDesk) -> list[tuple[str, Any]]:
-    """What left: recipient and mail."""
-    return [(to, email.message_from_bytes(raw, policy=email.policy.default)) for to, raw in desk.post.taken]
-
-
-def text(mail: Any) -> str:
-    """The text of a mail."""
-    return str(mail.get_body(("plain",)).get_content())
 
 
 def copied(mail: Any) -> set[str]:
@@ -74,10 +64,10 @@ def test_an_agents_unproven_answer_to_a_private_note_is_quoted_to_nobody(desk: H
     assert [True] == [one["private_notes"] for one in desk.redmine.issues[1]["journals"] if SECRET in one["notes"]]
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    ((to, mail),) = mails(desk)
+    ((to, mail),) = sent_mails(desk)
     assert (KIM, "Re: Printer on fire", set()) == (to, mail["Subject"], copied(mail))
-    assert SECRET not in text(mail)
-    assert "> It burns." in text(mail)
+    assert SECRET not in text_of(mail)
+    assert "> It burns." in text_of(mail)
 
 
 @pytest.mark.fault("O2")
@@ -91,10 +81,10 @@ def test_a_note_that_was_made_private_is_not_quoted(desk: HelpDesk) -> None:
     desk.redmine.touch(1)
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    assert {KIM, SUPPLIER} == {to for to, _ in mails(desk)}
-    for _, mail in mails(desk):
+    assert {KIM, SUPPLIER} == {to for to, _ in sent_mails(desk)}
+    for _, mail in sent_mails(desk):
         assert SECRET not in mail.as_string()
-        assert "> It burns." in text(mail)
+        assert "> It burns." in text_of(mail)
 
 
 @pytest.mark.fault("O2")
@@ -119,9 +109,9 @@ def test_an_agents_unproven_answer_is_not_the_customers(desk: HelpDesk) -> None:
     assert any("By mail." in one["notes"] for one in desk.redmine.issues[1]["journals"])
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    ((to, mail),) = mails(desk)
+    ((to, mail),) = sent_mails(desk)
     assert (KIM, "Re: Printer on fire", set()) == (to, mail["Subject"], copied(mail))
-    assert "By mail." not in text(mail)
+    assert "By mail." not in text_of(mail)
 
 
 @pytest.mark.fault("O2")
@@ -132,7 +122,7 @@ def test_what_an_agent_has_taken_out_is_not_quoted(desk: HelpDesk) -> None:
     desk.redmine.issues[1]["description"] = "My password is (removed)"
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    ((_, mail),) = mails(desk)
+    ((_, mail),) = sent_mails(desk)
     assert "hunter2" not in mail.as_string()
     assert "Re: Printer on fire" == mail["Subject"]
 
@@ -146,8 +136,8 @@ def test_a_forged_mail_puts_nobody_into_cc(desk: HelpDesk) -> None:
     desk.redmine.writes(1, BOB, "We look at it.")
     for _ in range(2):
         desk.turn()
-    assert {KIM, BOSS} == {to for to, _ in mails(desk)}
-    assert [{BOSS}] * 2 == [copied(mail) for _, mail in mails(desk)]
+    assert {KIM, BOSS} == {to for to, _ in sent_mails(desk)}
+    assert [{BOSS}] * 2 == [copied(mail) for _, mail in sent_mails(desk)]
     assert 1 == private_notes(desk).count("mallory@evil.example")
     assert "not in Cc (not proven): mallory@evil.example" in desk.story()
 
@@ -160,7 +150,7 @@ def test_a_cc_is_proven_by_the_answer_to_a_mail_of_ours(desk: HelpDesk) -> None:
     desk.turn()
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    ((_, first),) = mails(desk)
+    ((_, first),) = sent_mails(desk)
     ours = str(first["Message-ID"])
     desk.mail(
         writes("lee@client.example", "Re: x", "Me too.", proven=False, In_Reply_To=ours, Cc="mallory@evil.example")
@@ -168,12 +158,12 @@ def test_a_cc_is_proven_by_the_answer_to_a_mail_of_ours(desk: HelpDesk) -> None:
     desk.turn()
     desk.redmine.writes(1, BOB, "Still looking.")
     desk.turn()
-    assert [KIM, KIM] == [to for to, _ in mails(desk)]
+    assert [KIM, KIM] == [to for to, _ in sent_mails(desk)]
     desk.mail(writes(KIM, "Re: x", "And?", proven=False, In_Reply_To=ours, Cc=BOSS))
     desk.turn()
     desk.redmine.writes(1, BOB, "Done.")
     desk.turn()
-    assert [KIM, KIM, KIM, BOSS] == [to for to, _ in mails(desk)]
+    assert [KIM, KIM, KIM, BOSS] == [to for to, _ in sent_mails(desk)]
 
 
 @pytest.mark.fault("V5")
@@ -186,13 +176,13 @@ def test_whoever_shares_a_conversation_proves_nothing_by_its_ids(desk: HelpDesk,
     desk.turn()
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    ((_, first),) = mails(desk)
+    ((_, first),) = sent_mails(desk)
     desk.mail(writes(KIM, "Re: x", "And?", proven=False, In_Reply_To=str(first["Message-ID"]), Cc=BOSS))
     desk.turn()
     desk.redmine.writes(1, BOB, "Still looking.")
     desk.turn()
-    shared = mails(desk)[-1][1]
-    assert [KIM, KIM, BOSS] == [to for to, _ in mails(desk)]
+    shared = sent_mails(desk)[-1][1]
+    assert [KIM, KIM, BOSS] == [to for to, _ in sent_mails(desk)]
     assert str(first["Message-ID"]) in str(shared["References"])
     desk.post.taken.clear()
     refers = {"In_Reply_To": str(shared["Message-ID"]), "References": f"{first['Message-ID']} {shared['Message-ID']}"}
@@ -201,7 +191,7 @@ def test_whoever_shares_a_conversation_proves_nothing_by_its_ids(desk: HelpDesk,
     desk.redmine.writes(1, BOB, "Done.")
     for _ in range(2):
         desk.turn()
-    assert {KIM, BOSS} == {to for to, _ in mails(desk)}
+    assert {KIM, BOSS} == {to for to, _ in sent_mails(desk)}
     assert 1 == private_notes(desk).count("mallory@evil.example")
 
 
@@ -216,7 +206,7 @@ def test_whom_the_customers_own_answer_names_proves_nothing_by_our_id(desk: Help
     desk.turn()
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    ((_, first),) = mails(desk)
+    ((_, first),) = sent_mails(desk)
     ours = str(first["Message-ID"])
     desk.mail(writes(KIM, "Re: x", "And?", proven=False, In_Reply_To=ours))
     desk.turn()
@@ -229,7 +219,7 @@ def test_whom_the_customers_own_answer_names_proves_nothing_by_our_id(desk: Help
     desk.redmine.writes(1, BOB, "Done.")
     for _ in range(2):
         desk.turn()
-    assert {KIM} | ({SUPPLIER} if field == "Cc" else set()) == {to for to, _ in mails(desk)}
+    assert {KIM} | ({SUPPLIER} if field == "Cc" else set()) == {to for to, _ in sent_mails(desk)}
     assert "mallory@evil.example" in private_notes(desk)
 
 
@@ -244,7 +234,7 @@ def test_a_project_that_was_made_private_just_now(desk: HelpDesk) -> None:
         desk.redmine.public = False
         desk.redmine.writes(1, BOB, SECRET)
         desk.turn(made)
-    assert ["In public."] == [text(mail).splitlines()[0] for _, mail in mails(desk)]
+    assert ["In public."] == [text_of(mail).splitlines()[0] for _, mail in sent_mails(desk)]
     assert "answers.private_projects" in desk.story()
 
 
@@ -259,7 +249,7 @@ def test_an_escalation_in_a_private_project_reaches_the_team(desk: HelpDesk) -> 
     desk.redmine.touch(1)
     for _ in range(2):
         desk.turn()
-    assert ["anna@example.com", "chief@example.com"] == [to for to, _ in mails(desk)]
+    assert ["anna@example.com", "chief@example.com"] == [to for to, _ in sent_mails(desk)]
     assert "not to the customer: the project or the issue is private" in desk.story()
 
 
@@ -274,8 +264,8 @@ def test_a_rules_closing_note_reaches_those_in_cc(desk: HelpDesk) -> None:
     desk.redmine.touch(1)
     for _ in range(2):
         desk.turn()
-    assert {KIM, BOSS} == {to for to, _ in mails(desk)}
-    assert [True, True] == ["Nobody answered." in text(mail) for _, mail in mails(desk)]
+    assert {KIM, BOSS} == {to for to, _ in sent_mails(desk)}
+    assert [True, True] == ["Nobody answered." in text_of(mail) for _, mail in sent_mails(desk)]
 
 
 @pytest.mark.fault("O9")
@@ -288,17 +278,17 @@ def test_a_note_that_closes_goes_out_as_any_note(desk: HelpDesk) -> None:
         desk.mail(writes(KIM))
     desk.mail(writes("lee@client.example", Precedence="bulk"))
     desk.turn()
-    assert 10 == len(mails(desk))
+    assert 10 == len(sent_mails(desk))
     desk.post.taken.clear()
     (other,) = [number for number, one in desk.redmine.issues.items() if "lee@client.example" in one["description"]]
     desk.redmine.writes(2 if other == 1 else 1, BOB, "A new printer stands there.", status=5)
     desk.redmine.writes(other, BOB, "Yours too.", status=5)
     desk.turn()
     assert {KIM: "A new printer stands there.", "lee@client.example": "Yours too."} == {
-        to: next(line for line in text(mail).splitlines() if line.endswith((" there.", " too.")))
-        for to, mail in mails(desk)
+        to: next(line for line in text_of(mail).splitlines() if line.endswith((" there.", " too.")))
+        for to, mail in sent_mails(desk)
     }
-    assert [None, None] == [mail["Auto-Submitted"] for _, mail in mails(desk)]
+    assert [None, None] == [mail["Auto-Submitted"] for _, mail in sent_mails(desk)]
 
 
 @pytest.mark.fault("O12")
@@ -316,11 +306,11 @@ def test_an_issue_that_redmine_fails_on_holds_back_no_other(desk: HelpDesk) -> N
         desk.redmine.fails = set(range(1, 6)) - {good}
         for _ in range(2):
             desk.turn(made)
-        assert ["p3@client.example"] == [to for to, _ in mails(desk)]
+        assert ["p3@client.example"] == [to for to, _ in sent_mails(desk)]
         assert "Redmine fails on it" in desk.story()
     desk.redmine.fails = set()
     desk.turn()
-    assert 5 == len(mails(desk))
+    assert 5 == len(sent_mails(desk))
 
 
 @pytest.mark.fault("O3")
@@ -333,7 +323,7 @@ def test_an_issue_that_nothing_can_be_made_of_holds_back_no_other(desk: HelpDesk
         desk.redmine.writes(number, BOB, "We look at it.")
     del desk.redmine.issues[2]["journals"][-1]["id"]
     desk.turn()
-    assert 2 == len(mails(desk))
+    assert 2 == len(sent_mails(desk))
     assert "internal error (KeyError)" in desk.story()
 
 
@@ -355,7 +345,7 @@ def composed(desk: HelpDesk, made: Any) -> None:
     """What agents wrote stands in the outbox; nothing has left yet."""
     receive_once(made.receivers)
     Updater(made.tasks.steps).once(threading.Event())
-    assert not mails(desk)
+    assert not sent_mails(desk)
 
 
 @pytest.mark.fault("A13-O1")
@@ -379,7 +369,7 @@ def test_what_became_private_while_its_mail_waited_does_not_leave(desk: HelpDesk
             case _:
                 desk.redmine.public = False
         made.sending.once()
-        assert [] == mails(desk)
+        assert [] == sent_mails(desk)
         why = "its note is private now, or gone" if what in {"note", "removed"} else "answers.private_projects"
         assert why in desk.story()
         assert 0 == made.sending.once().waiting
@@ -394,7 +384,7 @@ def test_a_mail_waits_while_redmine_does_not_say_who_may_read_it(desk: HelpDesk)
     for name in ("p1", "p2"):
         desk.mail(writes(f"{name}@client.example"))
     desk.turn()
-    assert 2 == len(mails(desk))
+    assert 2 == len(sent_mails(desk))
     desk.post.taken.clear()
     with desk.application() as made:
         for number in (1, 2):
@@ -405,7 +395,7 @@ def test_a_mail_waits_while_redmine_does_not_say_who_may_read_it(desk: HelpDesk)
         made.sending.once()
         fails = next(n for n in (1, 2) if "p1@" in desk.redmine.issues[n]["description"])
         left = "p2@client.example" if fails == 1 else "p1@client.example"
-        assert {left, "p3@client.example"} == {to for to, _ in mails(desk)}
+        assert {left, "p3@client.example"} == {to for to, _ in sent_mails(desk)}
         assert 1 == made.sending.once().waiting
 
 

@@ -1,13 +1,11 @@
 """Agents' notes by mail: which go, to whom, with what, and why another one does not."""
 
-import email
-import email.policy
 import time
 from typing import Any
 
 import pytest
 
-from tests.helpdesk import ANNA, BOB, BRIDGE, CAROL, HelpDesk, iso, writes
+from tests.helpdesk import ANNA, BOB, BRIDGE, CAROL, HelpDesk, iso, new_mails, text_of, writes
 
 KIM, CUSTOMER = "kim@client.example", "carol@client.example"
 
@@ -17,18 +15,6 @@ def values() -> dict[str, Any]:
     """Public notes are mailed, and that an issue is closed; nothing else."""
     answers = {"received": False, "received_reply": False}
     return {"mailboxes": {"desk": {"answers": answers}}}
-
-
-def mails(desk: HelpDesk) -> list[tuple[str, Any]]:
-    """What left since this was asked last: recipient and mail."""
-    found = [(to, email.message_from_bytes(raw, policy=email.policy.default)) for to, raw in desk.post.taken]
-    desk.post.taken.clear()
-    return found
-
-
-def text(mail: Any) -> str:
-    """The plain part of a mail."""
-    return str(mail.get_body(("plain",)).get_content())
 
 
 def files(mail: Any) -> list[tuple[str, bytes]]:
@@ -55,10 +41,10 @@ def test_a_note_goes_out_once_with_its_files(desk: HelpDesk) -> None:
     desk.redmine.writes(1, BOB, "See the *plan*.", plan=b"step 1")
     for _ in range(3):
         desk.turn()
-    ((to, mail),) = mails(desk)
+    ((to, mail),) = new_mails(desk)
     assert (KIM, [("plan", b"step 1")]) == (to, files(mail))
-    assert "See the plan." in text(mail).replace("*", "").replace("_", "")
-    assert "Bob Builder" in text(mail)
+    assert "See the plan." in text_of(mail).replace("*", "").replace("_", "")
+    assert "Bob Builder" in text_of(mail)
 
 
 @pytest.mark.parametrize(("most", "sent"), [("0", []), ("10", ["small"]), ("20", ["small", "large"])])
@@ -68,10 +54,10 @@ def test_files_above_the_limit_are_named(desk: HelpDesk, most: str, sent: list[s
     desk.change({"mailboxes": {"desk": {"answers": {"max_attachments": int(most)}}}})
     desk.redmine.writes(1, BOB, "The plans.", small=b"12345678", large=b"123456789012")
     desk.turn()
-    ((_, mail),) = mails(desk)
+    ((_, mail),) = new_mails(desk)
     assert sent == [name for name, _ in files(mail)]
     left = [name for name in ("small", "large") if name not in sent]
-    assert left == [line.split()[1] for line in text(mail).splitlines() if line.startswith("- ")]
+    assert left == [line.split()[1] for line in text_of(mail).splitlines() if line.startswith("- ")]
 
 
 def test_a_file_that_cannot_be_read_is_named(desk: HelpDesk) -> None:
@@ -81,9 +67,9 @@ def test_a_file_that_cannot_be_read_is_named(desk: HelpDesk) -> None:
     lost = max(desk.redmine.files)
     del desk.redmine.files[lost]
     desk.turn()
-    ((_, mail),) = mails(desk)
+    ((_, mail),) = new_mails(desk)
     assert [("good", b"1")] == files(mail)
-    assert "- gone" in text(mail)
+    assert "- gone" in text_of(mail)
 
 
 def test_a_note_that_was_deleted_or_emptied_meanwhile(desk: HelpDesk) -> None:
@@ -105,7 +91,7 @@ def test_a_note_that_was_deleted_or_emptied_meanwhile(desk: HelpDesk) -> None:
             desk.turn(made)
         with made.store.database.read() as db:
             lines = {row.journal: row.line for row in db.exec_driver_sql("SELECT journal, line FROM answer")}
-    assert [] == mails(desk)
+    assert [] == new_mails(desk)
     assert {
         gone: f"note {gone}: it no longer exists",
         emptied: f"note {emptied} by Bob Builder: not mailed: it has no text",
@@ -124,7 +110,7 @@ def test_notes_from_before_are_not_mailed(desk: HelpDesk) -> None:
         desk.turn()
         desk.redmine.writes(1, BOB, said)
         desk.turn()
-    assert ["One.", "Three."] == [text(mail).splitlines()[0] for _, mail in mails(desk)]
+    assert ["One.", "Three."] == [text_of(mail).splitlines()[0] for _, mail in new_mails(desk)]
 
 
 @pytest.mark.parametrize("words", ["Here it is.", ""])
@@ -135,13 +121,13 @@ def test_an_agent_closes_the_issue(desk: HelpDesk, words: str) -> None:
     received(desk)
     desk.redmine.writes(1, BOB, "", status=2)
     desk.turn()
-    assert [] == mails(desk)
+    assert [] == new_mails(desk)
     desk.redmine.writes(1, BOB, words, status=5)
     for _ in range(2):
         desk.turn()
-    ((to, mail),) = mails(desk)
-    assert (KIM, bool(words)) == (to, "Here it is." in text(mail))
-    assert "closed your request #1" in text(mail)
+    ((to, mail),) = new_mails(desk)
+    assert (KIM, bool(words)) == (to, "Here it is." in text_of(mail))
+    assert "closed your request #1" in text_of(mail)
 
 
 def test_an_issue_that_was_opened_again_at_once(desk: HelpDesk) -> None:
@@ -150,7 +136,7 @@ def test_an_issue_that_was_opened_again_at_once(desk: HelpDesk) -> None:
     desk.redmine.writes(1, BOB, "", status=5)
     desk.redmine.writes(1, BOB, "", status=2)
     desk.turn()
-    assert [] == mails(desk)
+    assert [] == new_mails(desk)
 
 
 def test_closing_alone(desk: HelpDesk) -> None:
@@ -159,9 +145,9 @@ def test_closing_alone(desk: HelpDesk) -> None:
     received(desk)
     desk.redmine.writes(1, BOB, "He never pays.", status=5)
     desk.turn()
-    ((_, mail),) = mails(desk)
-    assert "closed your request #1" in text(mail)
-    assert "pays" not in text(mail)
+    ((_, mail),) = new_mails(desk)
+    assert "closed your request #1" in text_of(mail)
+    assert "pays" not in text_of(mail)
 
 
 def test_the_bridges_own_changes_are_mailed_to_nobody(desk: HelpDesk) -> None:
@@ -170,7 +156,7 @@ def test_the_bridges_own_changes_are_mailed_to_nobody(desk: HelpDesk) -> None:
     desk.redmine.writes(1, BRIDGE, "Imported.")
     desk.redmine.writes(1, BRIDGE, "", status=2)
     desk.turn()
-    assert [] == mails(desk)
+    assert [] == new_mails(desk)
 
 
 def test_who_writes_gets_no_copy(desk: HelpDesk) -> None:
@@ -178,7 +164,7 @@ def test_who_writes_gets_no_copy(desk: HelpDesk) -> None:
     received(desk, Cc="bob@example.com, anna@example.com")
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    assert [KIM, "anna@example.com"] == [to for to, _ in mails(desk)]
+    assert [KIM, "anna@example.com"] == [to for to, _ in new_mails(desk)]
 
 
 def test_more_people_in_cc_than_may_be(desk: HelpDesk) -> None:
@@ -190,7 +176,7 @@ def test_more_people_in_cc_than_may_be(desk: HelpDesk) -> None:
         desk.redmine.writes(1, BOB, words)
         for _ in range(2):
             desk.turn()
-    assert [KIM, *people[:2]] * 2 == [to for to, _ in mails(desk)]
+    assert [KIM, *people[:2]] * 2 == [to for to, _ in new_mails(desk)]
     (note,) = private_notes(desk)
     assert "the maximum number of addresses (answers.max_cc): `p2@client.example`, `p3@client.example`" in note
     assert note.endswith("`p21@client.example` and 8 more")
@@ -204,7 +190,7 @@ def test_no_cc(desk: HelpDesk) -> None:
     desk.redmine.writes(1, BOB, "We look at it.")
     for _ in range(2):
         desk.turn()
-    assert [KIM] == [to for to, _ in mails(desk)]
+    assert [KIM] == [to for to, _ in new_mails(desk)]
     assert [] == private_notes(desk)
 
 
@@ -218,7 +204,7 @@ def test_a_customer_with_an_account(desk: HelpDesk, setting: str) -> None:
     desk.redmine.issues[1]["author"] = {"id": CAROL, "name": "Carol Customer"}
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    assert ([] if setting == "leave_to_redmine" else [CUSTOMER]) == [to for to, _ in mails(desk)]
+    assert ([] if setting == "leave_to_redmine" else [CUSTOMER]) == [to for to, _ in new_mails(desk)]
     told = f"not mailed: Redmine mails {CUSTOMER} itself" in desk.story()
     assert told == (setting == "leave_to_redmine")
 
@@ -236,7 +222,7 @@ def test_a_customer_whom_redmine_does_not_mail(desk: HelpDesk, why: str) -> None
     desk.redmine.public = why != "may not see it"
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
-    assert [CUSTOMER] == [to for to, _ in mails(desk)]
+    assert [CUSTOMER] == [to for to, _ in new_mails(desk)]
 
 
 def test_a_limit_puts_notes_off(desk: HelpDesk) -> None:
@@ -248,14 +234,14 @@ def test_a_limit_puts_notes_off(desk: HelpDesk) -> None:
     with desk.application() as made:
         desk.turn(made)
         desk.send_all(made)
-        first = [text(mail).splitlines()[0] for _, mail in mails(desk)]
+        first = [text_of(mail).splitlines()[0] for _, mail in new_mails(desk)]
         assert said[: len(first)] == first
         assert 0 < len(first) < len(said)
         with made.store.database.write() as db:
             db.exec_driver_sql("UPDATE outbox SET created_at = created_at - 90000")
         desk.turn(made)
         desk.send_all(made)
-    assert said[len(first) : len(first) + 1] == [text(mail).splitlines()[0] for _, mail in mails(desk)][:1]
+    assert said[len(first) : len(first) + 1] == [text_of(mail).splitlines()[0] for _, mail in new_mails(desk)][:1]
 
 
 def test_an_issue_that_is_gone(desk: HelpDesk) -> None:
@@ -269,7 +255,7 @@ def test_an_issue_that_is_gone(desk: HelpDesk) -> None:
         del desk.redmine.issues[1]
         assert 0 == desk.turn(made).failed
         assert 0 == desk.turn(made).failed
-    assert ["lee@client.example"] == [to for to, _ in mails(desk)]
+    assert ["lee@client.example"] == [to for to, _ in new_mails(desk)]
 
 
 def test_a_mail_that_is_being_written_to_the_issue(desk: HelpDesk) -> None:
@@ -281,14 +267,14 @@ def test_a_mail_that_is_being_written_to_the_issue(desk: HelpDesk) -> None:
     desk.redmine.writes(1, BOB, "We look at it.")
     desk.turn()
     assert 1 == len(desk.redmine.late)
-    assert [] == mails(desk)
+    assert [] == new_mails(desk)
     desk.redmine.lands()
     desk.change({"redmine": {"settle": "0s"}})
     with desk.application() as made, made.store.database.write() as db:
         db.exec_driver_sql("UPDATE mail SET next_try_at = 0")
     for _ in range(2):
         desk.turn()
-    assert ["We look at it."] == [text(mail).splitlines()[0] for _, mail in mails(desk)]
+    assert ["We look at it."] == [text_of(mail).splitlines()[0] for _, mail in new_mails(desk)]
 
 
 def test_redmine_is_away(desk: HelpDesk) -> None:
@@ -300,7 +286,7 @@ def test_redmine_is_away(desk: HelpDesk) -> None:
     desk.redmine.down = False
     for _ in range(2):
         assert None is desk.turn().error
-    assert [KIM] == [to for to, _ in mails(desk)]
+    assert [KIM] == [to for to, _ in new_mails(desk)]
 
 
 @pytest.mark.fault("A29-8")
@@ -309,13 +295,13 @@ def test_an_agents_reply_by_mail_reaches_the_customer_once(desk: HelpDesk, direc
     """Whoever is in To or Cc of the agent's mail has it, and gets no second one; others do."""
     desk.change({"mailboxes": {"desk": {"issue": {"trust": "authenticated", "agent_replies": "mail"}}}})
     received(desk, Cc="colleague@client.example")
-    mails(desk)
+    new_mails(desk)
     copied = {"Cc": f"Kim <{KIM.upper()}>"} if direct else {}
     desk.mail(writes("anna@example.com", subject="Re: [#1] Printer", text="Press it.", **copied))
     with desk.application() as made:
         for _ in range(2):
             desk.turn(made)
-        answers = mails(desk)
+        answers = new_mails(desk)
         with made.store.database.read() as db:
             ((line, notified_by),) = db.exec_driver_sql("SELECT line, notified_by FROM answer").fetchall()
     colleague = "colleague@client.example"
@@ -335,5 +321,5 @@ def test_an_agents_reply_that_everybody_has(desk: HelpDesk) -> None:
             desk.turn(made)
         with made.store.database.read() as db:
             ((line, notified_by),) = db.exec_driver_sql("SELECT line, notified_by FROM answer").fetchall()
-    assert [] == mails(desk)
+    assert [] == new_mails(desk)
     assert (f"not mailed: the agent's mail went to {KIM} directly", "mailed") == (line.partition(": ")[2], notified_by)

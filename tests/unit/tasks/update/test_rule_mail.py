@@ -1,13 +1,11 @@
 """The mail of a rule: who gets it, and what it says of the issue and of the question that waits."""
 
-import email
-import email.policy
 import time
 from typing import Any
 
 import pytest
 
-from tests.helpdesk import ANNA, BOB, HelpDesk, iso, writes
+from tests.helpdesk import ANNA, BOB, HelpDesk, iso, new_mails, text_of, writes
 
 KIM = "Kim Client <kim@client.example>"
 OLD = {"name": "old", "when": {"created": "1h"}}
@@ -18,18 +16,6 @@ DAYS = {"name": "days", "when": {"waiting_for": "customer", "agent_silent": "3d"
 def values() -> dict[str, Any]:
     """It acknowledges nothing, and tells nobody that an issue was closed."""
     return {"mailboxes": {"desk": {"answers": {"received": False, "received_reply": False, "closed": False}}}}
-
-
-def mails(desk: HelpDesk) -> list[tuple[str, Any]]:
-    """What left since this was asked last: recipient and mail."""
-    found = [(to, email.message_from_bytes(raw, policy=email.policy.default)) for to, raw in desk.post.taken]
-    desk.post.taken.clear()
-    return found
-
-
-def text(mail: Any) -> str:
-    """The plain part of a mail."""
-    return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n")
 
 
 def age(desk: HelpDesk, seconds: float) -> None:
@@ -49,16 +35,16 @@ def old_issue(desk: HelpDesk, **then: Any) -> list[tuple[str, Any]]:
     desk.change({"rules": [OLD | {"then": then}]})
     for _ in range(3):
         desk.turn()
-    return mails(desk)
+    return new_mails(desk)
 
 
 def test_a_rule_that_closes(desk: HelpDesk) -> None:
     """The customer reads once, in one mail, that the request is closed, with the note of the rule."""
     ((to, mail),) = old_issue(desk, status="Closed", note="Nobody answered.", mail="closed")
     assert "kim@client.example" == to
-    assert "Nobody answered." in text(mail)
-    assert "closed your request #1" in text(mail)
-    assert "None" not in text(mail)
+    assert "Nobody answered." in text_of(mail)
+    assert "closed your request #1" in text_of(mail)
+    assert "None" not in text_of(mail)
 
 
 @pytest.mark.parametrize("closed", [True, False])
@@ -68,7 +54,7 @@ def test_a_private_note_of_a_rule_is_not_mailed(desk: HelpDesk, *, closed: bool)
     """
     desk.change({"mailboxes": {"desk": {"answers": {"closed": closed}}}})
     ((to, mail),) = old_issue(desk, status="Closed", note="He never pays.", private_note=True, mail="closed")
-    assert ("kim@client.example", True) == (to, "closed your request #1" in text(mail))
+    assert ("kim@client.example", True) == (to, "closed your request #1" in text_of(mail))
     assert "pays" not in mail.as_string()
     assert "not delivered" not in desk.story()
 
@@ -83,8 +69,8 @@ def test_a_private_note_on_a_closed_issue(desk: HelpDesk) -> None:
     desk.change({"rules": [OLD | {"when": {"created": "1h", "closed": True}, "then": then}]})
     for _ in range(3):
         desk.turn()
-    ((_, mail),) = mails(desk)
-    assert "closed your request #1" in text(mail)
+    ((_, mail),) = new_mails(desk)
+    assert "closed your request #1" in text_of(mail)
     assert "pays" not in mail.as_string()
 
 
@@ -98,13 +84,13 @@ def test_to_whom_an_escalation_goes(desk: HelpDesk) -> None:
     """The assignee, by the address in Redmine, and others; without an assignee the others."""
     people = ["assignee", "chief@example.com"]
     ((to, mail),) = old_issue(desk, mail="escalation", mail_to=people)
-    assert ("chief@example.com", True) == (to, "created 1 hour ago" in text(mail))
+    assert ("chief@example.com", True) == (to, "created 1 hour ago" in text_of(mail))
     desk.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
     desk.redmine.touch(1)
     desk.change({"rules": [OLD | {"name": "again", "then": {"mail": "escalation", "mail_to": people}}]})
     for _ in range(2):
         desk.turn()
-    assert ["anna@example.com", "chief@example.com"] == [to for to, _ in mails(desk)]
+    assert ["anna@example.com", "chief@example.com"] == [to for to, _ in new_mails(desk)]
 
 
 def asked(desk: HelpDesk, *questions: str) -> None:
@@ -114,7 +100,7 @@ def asked(desk: HelpDesk, *questions: str) -> None:
     for question in questions:
         desk.redmine.writes(1, BOB, question)
     desk.turn()
-    mails(desk)
+    new_mails(desk)
     age(desk, 4 * 86_400)
     desk.change({"rules": [DAYS]})
 
@@ -127,8 +113,8 @@ def test_a_reminder_quotes_the_newest_question(desk: HelpDesk) -> None:
     desk.redmine.writes(1, ANNA, "He never knows.", private=True)
     for _ in range(2):
         desk.turn()
-    ((to, mail),) = mails(desk)
-    assert ("kim@client.example", True) == (to, "> And which floor?" in text(mail))
+    ((to, mail),) = new_mails(desk)
+    assert ("kim@client.example", True) == (to, "> And which floor?" in text_of(mail))
     assert [] == [words for words in ("Which printer", "never knows") if words in mail.as_string()]
 
 
@@ -138,9 +124,9 @@ def test_a_question_that_was_hidden_or_emptied(desk: HelpDesk) -> None:
     desk.redmine.journal(2)["notes"] = ""
     for _ in range(2):
         desk.turn()
-    ((_, mail),) = mails(desk)
-    assert "> Which printer?" in text(mail)
-    assert "floor" not in text(mail)
+    ((_, mail),) = new_mails(desk)
+    assert "> Which printer?" in text_of(mail)
+    assert "floor" not in text_of(mail)
 
 
 def test_a_reminder_without_a_question(desk: HelpDesk) -> None:
@@ -150,9 +136,9 @@ def test_a_reminder_without_a_question(desk: HelpDesk) -> None:
     desk.change({"rules": [DAYS | {"when": {"created": "3d"}}]})
     for _ in range(2):
         desk.turn()
-    ((_, mail),) = mails(desk)
-    assert "waiting for your answer to request #1" in text(mail)
-    assert ">" not in text(mail)
+    ((_, mail),) = new_mails(desk)
+    assert "waiting for your answer to request #1" in text_of(mail)
+    assert ">" not in text_of(mail)
 
 
 def test_the_marker_is_not_quoted(desk: HelpDesk) -> None:
@@ -161,5 +147,5 @@ def test_the_marker_is_not_quoted(desk: HelpDesk) -> None:
     asked(desk, "/mail Which printer?")
     for _ in range(2):
         desk.turn()
-    ((_, mail),) = mails(desk)
-    assert "> Which printer?" in text(mail)
+    ((_, mail),) = new_mails(desk)
+    assert "> Which printer?" in text_of(mail)

@@ -1,7 +1,5 @@
 """Time-based rules: each acts once, whatever Redmine answers, and its record says what became of it."""
 
-import email
-import email.policy
 import threading
 import time
 from typing import Any
@@ -14,7 +12,7 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.tasks.receive import settle
 from redmine_mailbridge.tasks.update.update import Updater
 from redmine_mailbridge.wiring import time_rules
-from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, iso, writes
+from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, iso, sent_mails, writes
 
 KIM = "kim@client.example"
 NOTE = "Nobody has answered."
@@ -48,11 +46,6 @@ def old_issues(desk: HelpDesk, count: int = 1) -> None:
 def notes(desk: HelpDesk, issue: int = 1) -> list[str]:
     """What the bridge has written on an issue."""
     return [one["notes"] for one in desk.redmine.issues[issue]["journals"] if one["user"]["id"] == BRIDGE]
-
-
-def mails(desk: HelpDesk) -> list[tuple[str, Any]]:
-    """What left: recipient and mail."""
-    return [(to, email.message_from_bytes(raw, policy=email.policy.default)) for to, raw in desk.post.taken]
 
 
 def runs(desk: HelpDesk) -> list[tuple[int, str]]:
@@ -105,7 +98,7 @@ def test_values_that_are_there_are_not_asked_for(desk: HelpDesk) -> None:
     for _ in range(2):
         desk.turn()
     assert [] == [path for method, path in desk.redmine.requests if method == "PUT"]
-    assert ["bob@example.com"] == [to for to, _ in mails(desk)]
+    assert ["bob@example.com"] == [to for to, _ in sent_mails(desk)]
     assert [(1, "done")] == runs(desk)
 
 
@@ -295,7 +288,7 @@ def test_a_crash_between_the_change_and_its_mail(desk: HelpDesk, what: str) -> N
         gone = desk.redmine.issues.pop(1)
     for _ in range(2):
         desk.turn()
-    assert (["chief@example.com"] if what == "kept" else []) == [to for to, _ in mails(desk)]
+    assert (["chief@example.com"] if what == "kept" else []) == [to for to, _ in sent_mails(desk)]
     assert [NOTE] == (notes(desk) if what != "issue gone" else [one["notes"] for one in gone["journals"]])
     told = {
         "kept": 'rule "old" applied: created 1 hour ago',
