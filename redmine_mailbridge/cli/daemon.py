@@ -144,18 +144,20 @@ class Daemon:
 
     def _import_pages(self) -> None:
         """Import the admin pages, if configured, while no other thread works: anyio parses Python when it is imported,
-        and so do templates. Python 3.11 cannot do both at once ("AST constructor recursion depth mismatch").
+        and so does a thread that formats a traceback. Python 3.11 cannot do both at once ("AST constructor recursion
+        depth mismatch"). If they cannot be imported, `_pages` reports it.
         """
         if self._settings.admin.listen is not None:
-            importlib.import_module("redmine_mailbridge.web.wiring")
+            with suppress(Exception):
+                importlib.import_module("redmine_mailbridge.web.wiring")
 
     def _pages(self) -> "Pages | None":
         """The admin pages, if configured; mail is processed even when they cannot be served."""
         if self._settings.admin.listen is None:
             return None
-        from redmine_mailbridge.web.wiring import Pages
-
         try:
+            from redmine_mailbridge.web.wiring import Pages
+
             return Pages(load_with_origins(self._path), self._reload)
         except MailbridgeError as error:
             log.error("admin.not_listening", reason=str(error))  # noqa: TRY400 - one line that can be acted on

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from redmine_mailbridge.cli import daemon
 from redmine_mailbridge.mailboxes.contract import Mailbox
@@ -173,3 +175,25 @@ def test_admin_pages_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
                 for end in (service._near, service._far):
                     end.close()
             assert [] == [one.name for one in threading.enumerate() if one.name.startswith("mailbox-")]
+
+
+@pytest.mark.fault("A31-1")
+def test_admin_pages_that_cannot_be_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library of the pages that is missing or broken is logged; the service works without the pages."""
+    with open_fake_redmine(tmp_path, monkeypatch) as fake:
+        admin = fake.settings.admin.model_copy(update={"listen": "127.0.0.1:0"})
+        fake.settings = fake.settings.model_copy(update={"admin": admin})
+        monkeypatch.setitem(sys.modules, "redmine_mailbridge.web.wiring", None)  # an import of it is an ImportError
+        service = daemon.Daemon(fake.settings, None, listen=False)
+        service._far.send(bytes([signal.SIGTERM]))
+        application = app.build(fake.settings)
+        lock = application.store.lock("service")
+        try:
+            with structlog.testing.capture_logs() as logged:
+                end = service._one_service(application, lock)
+        finally:
+            lock.release()
+            for each in (service._near, service._far):
+                each.close()
+    assert daemon._End.SIGNAL is end
+    assert ["ModuleNotFoundError"] == [line["kind"] for line in logged if line["event"] == "admin.not_listening"]
