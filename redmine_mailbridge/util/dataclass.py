@@ -21,7 +21,17 @@ Methods = dict[str, Any]
 @cache
 def _compared(cls: type) -> Callable[[Any], tuple[Any, ...]]:
     """Given a class, return what gives the values by which its objects are equal."""
-    names = [field.name for field in fields(cls) if field.compare]
+    return _values_of([field.name for field in fields(cls) if field.compare])
+
+
+@cache
+def _hashed(cls: type) -> Callable[[Any], tuple[Any, ...]]:
+    """Given a class, return what gives the values of which an object's hash is made."""
+    return _values_of([field.name for field in fields(cls) if (field.compare if field.hash is None else field.hash)])
+
+
+def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Given names of fields, return what gives an object's values of them."""
     if len(names) > 1:
         return attrgetter(*names)
     return lambda value: tuple(getattr(value, name) for name in names)
@@ -33,7 +43,7 @@ def _eq(self: Any, other: object) -> Any:
 
 
 def _hash(self: Any) -> int:
-    return hash(_compared(self.__class__)(self))
+    return hash(_hashed(self.__class__)(self))
 
 
 @recursive_repr()
@@ -117,7 +127,8 @@ def _made(cls: type, *, frozen: bool = False, eq: bool = True, slots: bool = Fal
     made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
     for name, method in shared.items():
         setattr(made, name, method)
-    made.__init__ = _init_at_first_use(made, frozen=frozen)
+    if "__init__" not in own:
+        made.__init__ = _init_at_first_use(made, frozen=frozen)
     return cast("type", made)
 
 

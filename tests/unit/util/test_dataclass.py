@@ -131,6 +131,33 @@ def test_what_a_class_defines_itself_stays() -> None:
         Own("abc")  # type: ignore[misc]
 
 
+@pytest.mark.fault("A31-2")
+def test_an_own_init_and_a_field_left_out_of_the_hash() -> None:
+    """A class's own `__init__` is kept, and `field(hash=False)` is obeyed, as with the standard library's."""
+
+    def own_init(decorator: Any) -> str:
+        @decorator
+        class Own:
+            x: int
+
+            def __init__(self) -> None:
+                self.x = 9
+
+        return repr(Own())
+
+    def same_hash(decorator: Any) -> bool:
+        @decorator(frozen=True)
+        class Hashed:
+            x: int
+            y: list[int] = field(hash=False)
+
+        assert Hashed(1, [2]) != Hashed(1, [3])
+        return hash(Hashed(1, [2])) == hash(Hashed(1, [3]))
+
+    assert own_init(dataclasses.dataclass) == own_init(ours.dataclass)
+    assert (True, True) == (same_hash(dataclasses.dataclass), same_hash(ours.dataclass))
+
+
 @ours.dataclass(frozen=True, slots=True)
 class _Base:
     a: int
