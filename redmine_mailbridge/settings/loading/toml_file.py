@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from redmine_mailbridge.settings.models import Settings
 
 NUL, ESCAPED_NUL = "\0", "\\u0000"
 """A character that no file name, no header field and no database takes, and how TOML writes it."""
+MOST_BITS = 14_000
+"""Of a number, which Python reads in any length if it is hexadecimal, and writes in a message up to 4300 digits."""
 _BEGINNING = re.compile(r"\s*(?:\[{1,2}[A-Za-z0-9_. -]{1,200}\]{0,2}|[A-Za-z0-9_.-]{1,100})")
 _BARE_VALUE = ("Invalid value", "Expected newline or end of document after a statement")
 """What tomllib says of a text without quotes: `host = mail.example.com`, and `host = 192.0.2.1`, which begins as a
@@ -39,24 +41,33 @@ def file_layer(file: Path) -> Layer:
     layer = Layer(data=dict(data))
     for path, line in line_numbers(text).items():
         layer.origins[path] = ValueOrigin("file", str(file), line)
-    if nul := [
-        f"{file}:{layer.origins[path].line}: {'.'.join(path).replace(NUL, ESCAPED_NUL)}: remove {ESCAPED_NUL}"
+    if unusable := [
+        f"{file}:{layer.origins[path].line}: {'.'.join(path).replace(NUL, ESCAPED_NUL)}: {problem}"
         for path, value in leaves(data)
-        if any(NUL in string for string in (*path, *_texts(value)))
+        if (problem := _problem([*path, *_scalars(value)]))
     ]:
-        raise SettingsError(*nul)
+        raise SettingsError(*unusable)
     return layer
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Given a value of TOML, yield the strings in it, keys included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
+def _problem(scalars: Sequence[Any]) -> str:
+    """Given the keys and values of a setting, return why they cannot be used; "" if they can."""
+    if any(isinstance(scalar, str) and NUL in scalar for scalar in scalars):
+        return f"remove {ESCAPED_NUL}"
+    if any(isinstance(scalar, int) and scalar.bit_length() > MOST_BITS for scalar in scalars):
+        return "the number has too many digits"
+    return ""
+
+
+def _scalars(value: Any) -> Iterator[Any]:
+    """Given a value of TOML, yield what is in it and is neither a list nor a table, keys included."""
+    if isinstance(value, Mapping | list):
         for item in value:
-            yield from _texts(item)
+            yield from _scalars(item)
         for below in value.values() if isinstance(value, Mapping) else ():
-            yield from _texts(below)
+            yield from _scalars(below)
+    else:
+        yield value
 
 
 def _line_with_most(text: str, characters: str) -> int:

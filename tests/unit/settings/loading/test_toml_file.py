@@ -1,5 +1,6 @@
 """A settings file that is TOML, or nearly, and that no value can be read from: one line says where and why."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,17 @@ def test_one_line_says_where_and_why(tmp_path: Path, name: str) -> None:
     with pytest.raises(SettingsError) as caught:
         file_layer(file)
     assert f"{file}:4: {problem}" == str(caught.value)
+
+
+@pytest.mark.fault("A31-3")
+@pytest.mark.parametrize("value", ["{0}", "[1, {0}]", "{{a = {0}}}"])
+@pytest.mark.parametrize("digits", ["0x" + "f" * 6000, "0b" + "1" * 20000], ids=["hexadecimal", "binary"])
+def test_a_number_that_no_message_can_show(tmp_path: Path, value: str, digits: str) -> None:
+    """A number of base 16 or 2 is read in any length, and cannot be written in a message: a line says where it is."""
+    file = tmp_path / "settings.toml"
+    file.write_text(f"[redmine]\n\n[mailboxes.x]\nport = {value.format(digits)}\n")
+    with pytest.raises(SettingsError) as caught:
+        file_layer(file)
+    assert re.fullmatch(
+        f"{re.escape(str(file))}:4: mailboxes.x.port(.a)?: the number has too many digits", str(caught.value)
+    )
