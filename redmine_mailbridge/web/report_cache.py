@@ -1,5 +1,6 @@
 """The last reports, so that a page need not wait for one: with very many messages it takes seconds."""
 
+import itertools
 import threading
 import time
 from collections import OrderedDict
@@ -20,20 +21,22 @@ class ReportCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: OrderedDict[Hashable, tuple[float, Overview]] = OrderedDict()
-        self._begun: dict[Hashable, tuple[float, Future[tuple[float, Overview]]]] = {}
+        self._numbers = itertools.count()
+        """In the order in which reports are begun: the higher is the newer one, even if the clock is set back."""
+        self._last: OrderedDict[Hashable, tuple[int, float, Overview]] = OrderedDict()
+        self._begun: dict[Hashable, tuple[int, float, Future[tuple[float, Overview]]]] = {}
 
     def whole(self, kind: Hashable, now: float, compute: Compute) -> Overview:
         """Given the kind of a report, the time now and what computes it, return the one of the last minute, or a new
         one, however long that takes.
         """
         with self._lock:
-            fresh = self._fresh(kind, now)
+            fresh, number = self._fresh(kind, now), next(self._numbers)
         if fresh is not None:
             return fresh
         overview = compute()
         with self._lock:
-            self._keep(kind, now, overview)
+            self._keep(kind, number, now, overview)
         return overview
 
     def last(self, kind: Hashable, now: float) -> tuple[Overview | None, bool]:
@@ -47,32 +50,32 @@ class ReportCache:
             fresh = self._fresh(kind, now)
             if fresh is not None:
                 return fresh, False
-            return (self._last[kind][1] if kind in self._last else None), True
+            return (self._last[kind][2] if kind in self._last else None), True
 
     def begin(self, kind: Hashable, now: float, compute: Compute) -> None:
-        """Given the same and what computes the report, compute it in a thread, unless that is being done or too many
-        are being computed.
+        """Given the same and what computes the report, compute it in a thread, unless that is being done, has been done
+        for another request since, or too many are being computed.
         """
         with self._lock:
-            running = sum(not future.done() for _, future in self._begun.values())
-            if kind not in self._begun and running < AT_ONCE:
+            running = sum(not future.done() for _, _, future in self._begun.values())
+            if kind not in self._begun and self._fresh(kind, now) is None and running < AT_ONCE:
                 self._begin(kind, now, compute)
 
     def _fresh(self, kind: Hashable, now: float) -> Overview | None:
-        at, last = self._last.get(kind, (0.0, None))
+        _, at, last = self._last.get(kind, (0, 0.0, None))
         return last if abs(now - at) < FRESH else None
 
     def _collect(self, kind: Hashable) -> None:
         """Take over what a thread has computed in the meantime."""
-        if kind in self._begun and self._begun[kind][1].done():
-            begun, future = self._begun.pop(kind)
+        if kind in self._begun and self._begun[kind][2].done():
+            number, begun, future = self._begun.pop(kind)
             took, overview = future.result()
-            self._keep(kind, begun + took, overview)
+            self._keep(kind, number, begun + took, overview)
 
-    def _keep(self, kind: Hashable, at: float, overview: Overview) -> None:
-        if kind in self._last and self._last[kind][1].report.made_at > overview.report.made_at:
+    def _keep(self, kind: Hashable, number: int, at: float, overview: Overview) -> None:
+        if kind in self._last and self._last[kind][0] > number:
             return  # a newer one has come in the meantime
-        self._last[kind] = (at, overview)
+        self._last[kind] = (number, at, overview)
         self._last.move_to_end(kind)
         while len(self._last) > REMEMBERED:
             self._last.popitem(last=False)
@@ -90,6 +93,6 @@ class ReportCache:
                 future.set_result((time.monotonic() - began, overview))
 
         if len(self._begun) >= REMEMBERED:  # results that were never asked for again
-            self._begun = {begun_kind: (at, each) for begun_kind, (at, each) in self._begun.items() if not each.done()}
+            self._begun = {begun_kind: begun for begun_kind, begun in self._begun.items() if not begun[2].done()}
         threading.Thread(target=work, name="report", daemon=True).start()
-        self._begun[kind] = (now, future)  # not before: a thread that cannot start would never end
+        self._begun[kind] = (next(self._numbers), now, future)  # not before: a thread that cannot start would never end

@@ -191,6 +191,28 @@ def test_an_older_report_does_not_replace_a_newer_one() -> None:
     assert (new, False) == _asked(cache, 1110.0, lambda: old)
 
 
+@pytest.mark.fault("A31-4")
+def test_a_report_from_a_wrong_clock_is_replaced() -> None:
+    """After the clock was set back by hours, the next report is kept, and not computed again at every request."""
+    cache, future, right = ReportCache(), _overview("future", 9000.0), _overview("right", 1000.0)
+    assert future is cache.whole("x", 9000.0, lambda: future)
+    assert not _until(cache, 1000.0, right)
+    assert right is cache.whole("x", 1010.0, lambda: future)
+
+
+@pytest.mark.fault("A31-5")
+def test_a_request_that_was_overtaken_computes_nothing() -> None:
+    """Two requests find a report outdated. It is there before the second one asks for it: it is not computed twice."""
+    cache, report, begun = ReportCache(), _overview("report"), []
+    assert [(None, True)] * 2 == [cache.last("x", 1000.0) for _ in range(2)]
+    assert not _until(cache, 1000.0, report)
+    cache.begin("x", 1000.0, lambda: begun.append(1) or report)  # type: ignore[func-returns-value]
+    end = time.monotonic() + 60
+    while any(one.name == "report" for one in threading.enumerate()):
+        assert time.monotonic() < end
+    assert [] == begun
+
+
 def test_a_thread_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the system starts no thread the request fails, and the next one tries again."""
     cache, fine = ReportCache(), _overview("fine")
