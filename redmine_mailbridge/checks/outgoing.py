@@ -57,6 +57,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     kinds = [kind for kind in ("received", "received_reply", "closed") if getattr(box.answers, kind)]
     kinds += ["answer"] if box.answers.notes != "never" else []
     kinds += ["refused"] if box.issue.answer_refused else []
+    kinds += ["withheld"] if box.issue.agent_replies == "mail" else []
     kinds += ["registration"] if box.senders.create.notice == "own" else []
     out = sending.sent_by(settings, box)
     place = f"mailbox {name}: answers"
