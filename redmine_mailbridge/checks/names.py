@@ -167,6 +167,8 @@ def _permissions(box: MailboxSettings) -> Iterator[Permission]:
         yield Permission("add_issue_watchers", "add watchers", not asked_for, "issue.watchers_from_mail = false")
     if issue.private or any(rule.private for rule in box.rules):
         yield Permission("set_issues_private", "make issues private (they would be public)", instead="private = false")
+    elif issue.agent_replies != "note":
+        yield Permission("set_issues_private", "create the private issues of agents' replies", useful=True)
     if issue.automatic_reply == "private_note" or box.answers.notes != "never":
         yield Permission("set_notes_private", "write private notes (they would be public)")
         yield Permission("view_private_notes", "see whether a private note was written")

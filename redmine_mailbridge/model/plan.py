@@ -49,7 +49,7 @@ class NotMailed(StrEnum):
 class AgentReply:
     """What happens to the note that an agent's reply by mail becomes: it is sent to the requester (`to_requester`), or
     the agent asked for a private note, or it is private because of `not_mailed`, which the address of the agent's
-    Redmine account (`account`) is informed of.
+    Redmine account (`account`) is informed of. The last applies to a new issue, too.
     """
 
     to_requester: bool = False
@@ -118,6 +118,7 @@ class Plan:
     answered issue continues, but to which the sender may not write; its agents are notified. `vouched`: how the agent
     who wrote the message passes the requester on; None for any other message. `agent_reply` is what becomes of an
     agent's reply; None for any other message, and if the settings treat agents' replies like any other.
+    `private_by_mail`: the new issue is private because of what the message answers or says, not by the settings.
     """
 
     action: Action
@@ -153,6 +154,7 @@ class Plan:
     unreached_issue: int | None = None
     vouched: Vouched | None = None
     agent_reply: AgentReply | None = None
+    private_by_mail: bool = False
 
     def __str__(self) -> str:
         """One English line."""

@@ -3,7 +3,8 @@
 With `issue.agent_replies = "mail"` the note is sent to the requester as if it had been written in Redmine. That needs
 more than to act as the agent in Redmine: what a forged From could say would reach a customer in the team's name. So
 only the mail server's verdict counts, under `trust = "authenticated"`, and the note is written in the agent's own name.
-In any other case it is private, and the account's own address receives a message with the reason.
+In any other case it is private, and the account's own address receives a message with the reason. The same applies to a
+reply that does not reach its issue: the new issue is private.
 """
 
 import re
@@ -12,8 +13,9 @@ from dataclasses import replace
 from redmine_mailbridge.model.facts import Issue, User
 from redmine_mailbridge.model.plan import AgentReply, NotMailed
 from redmine_mailbridge.policy.context import DecisionContext
-from redmine_mailbridge.policy.issue_match import IssueMatch
+from redmine_mailbridge.policy.issue_match import IssueMatch, foreign
 from redmine_mailbridge.policy.own_mail import sent_by_machine
+from redmine_mailbridge.policy.references import references
 from redmine_mailbridge.util.dataclass import dataclass
 
 PRIVATE = "/private"
@@ -71,16 +73,39 @@ def continues(context: DecisionContext, issue: Issue) -> bool:
     )
 
 
-def private_by_command(context: DecisionContext, match: IssueMatch) -> tuple[DecisionContext, IssueMatch]:
+def judge_new(context: DecisionContext, match: IssueMatch) -> JudgedReply:
     """Given a mail that becomes a new issue, return it with its match: that is private if an agent's mail, proven or
-    not, begins with `/private`, for example a reply that does not reach its issue.
+    not, begins with `/private`, or is a reply that does not reach its issue.
     """
     user, key = context.sender.user or context.sender.claimed, context.sender.address.key
     settings = {route.issue.agent_replies for route in context.routes}
     if settings == {"note"} or user is None or all(key not in agents for agents in context.facts.agents.values()):
-        return context, match
+        return JudgedReply(context, match)
     context, asked = _without_command(context)
-    return context, (replace(match, private=True) if asked else match)
+    return JudgedReply(context, replace(match, private=True)) if asked else _not_reaching(context, match)
+
+
+def _not_reaching(context: DecisionContext, match: IssueMatch) -> JudgedReply:
+    """The same for a mail without the command: what an agent replies in an issue is not meant for all who may read the
+    project, and if it was meant for the requester, the agent must know that it was not sent.
+    """
+    issue = match.related if match.issue is None and not context.facts.offline else None
+    agent = _agent(context, issue) if issue is not None and _answers(context, issue) else None
+    setting = context.about(issue).route.issue.agent_replies if issue is not None else "note"
+    if issue is None or agent is None or agent.id == issue.author_id or setting == "note" or _unsent(context, agent):
+        return JudgedReply(context, match)
+    context.steps.add(f"the reply of the agent {agent.login} does not reach #{issue.id}: the new issue is private")
+    match = replace(match, private=True)
+    if setting == "private":
+        return JudgedReply(context, match)
+    obstacle = NotMailed.NO_ACCESS if context.sender.proven else NotMailed.UNPROVEN
+    return JudgedReply(context, match, AgentReply(not_mailed=obstacle, account=agent.mail))
+
+
+def _answers(context: DecisionContext, issue: Issue) -> bool:
+    """Does a mail refer to the issue by anything but another system's tag?"""
+    every = references(context.message, context.mailbox, context.facts, proven=context.sender.proven)
+    return any(reference.issue == issue.id and not foreign(reference, issue) for reference in every)
 
 
 OBSTACLES = {

@@ -1,8 +1,8 @@
 """The plan for a message that becomes a new issue."""
 
 from redmine_mailbridge.model.facts import Project
-from redmine_mailbridge.model.plan import Action, NewUser, Plan, RejectionReason
-from redmine_mailbridge.policy.agent_reply import private_by_command
+from redmine_mailbridge.model.plan import Action, AgentReply, NewUser, Plan, RejectionReason
+from redmine_mailbridge.policy.agent_reply import judge_new
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_fields import Resolver, of_no_use, watchers
 from redmine_mailbridge.policy.issue_match import IssueMatch
@@ -27,7 +27,8 @@ class Author:
 
 def create(context: DecisionContext, match: IssueMatch, again: str) -> Plan:
     """Given a message that reaches no issue, or follows a closed one (`again` is why), return the plan."""
-    context, match = private_by_command(context, match)
+    judged = judge_new(context, match)
+    context, match = judged.context, judged.match
     message = context.message
     matched = apply_rules(message, context.route, context.steps)
     acting = next((rule for rule in matched.rules if rule.action), None)
@@ -46,7 +47,7 @@ def create(context: DecisionContext, match: IssueMatch, again: str) -> Plan:
             Action.REFUSE, author.refused, project=place.identifier, rejection_reason=RejectionReason.NOT_ALLOWED
         )
     reason = f"{again or 'a new mail'}; {place.why}"
-    return _written(context, matched, place, author, text, reason=reason, match=match)
+    return _written(context, matched, place, author, text, reason=reason, match=match, agent_reply=judged.agent_reply)
 
 
 def _author(context: DecisionContext, place: ProjectChoice) -> Author:
@@ -115,6 +116,7 @@ def _written(
     *,
     reason: str,
     match: IssueMatch,
+    agent_reply: AgentReply | None,
 ) -> Plan:
     """Given all decisions, and the text whose keyword lines count (not an attached mail's), build the plan."""
     message, facts, project = context.message, context.facts, place.project
@@ -127,8 +129,9 @@ def _written(
     if place.by_address:
         keywords = keywords.dropping("project")
     requested = requested_of_new(message, context.sender, context.route, matched, keywords.values)
+    by_settings = requested.values.get("is_private") == "1" and "is_private" not in keywords.values
     if match.private:
-        requested.want("is_private", "1", "the private note that it answers, or /private")
+        requested.want("is_private", "1", "the private note that it answers, /private, or an agent's reply")
     subject = subject_of(message, facts.default_language)
     fields = Resolver(project, facts, context.steps, context.languages).fields(requested, subject)
     keywords = keywords.dropping(*of_no_use(keywords.values, fields, project, context.languages))
@@ -150,7 +153,9 @@ def _written(
         keyword_lines=keywords.lines,
         related_issue=_related(context, match, place, private=bool(fields.is_private)),
         groups=joins(context.sender, author.user, context.route, facts),
-        template=context.answer("received"),
+        template=context.answer("received" if agent_reply is None else "withheld"),
+        agent_reply=agent_reply,
+        private_by_mail=match.private and not by_settings,
         unreached_issue=match.unreached.id if match.unreached else None,
     )
 

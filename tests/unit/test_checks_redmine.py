@@ -126,6 +126,19 @@ def test_the_key_of_a_person(redmine: responses.RequestsMock, notes: str, last: 
     assert told == bool(lines)
 
 
+@pytest.mark.fault("A32-1")
+@pytest.mark.parametrize(("agent_replies", "named"), [("note", False), ("private", True)])
+def test_the_permission_for_agents_replies(redmine: responses.RequestsMock, agent_replies: str, named: bool) -> None:
+    """An agent's reply that does not reach its issue becomes a private one, which the bridge's user must be able to
+    create.
+    """
+    member = {"project": {"id": 7, "name": "Desk"}, "roles": [{"id": 3, "name": "Agent"}]}
+    me = {"user": ADMIN | {"admin": False, "memberships": [member]}}
+    redmine.replace(responses.GET, f"{URL}/users/current.json", json=me)
+    lines = [check for check in found(settings(agent_replies=agent_replies)) if "Set issues public" in check.words]
+    assert [None] * named == [check.ok for check in lines]
+
+
 @pytest.mark.fault("N1")
 def test_a_reminder_for_anybody(redmine: responses.RequestsMock) -> None:
     """A rule that reminds customers, whether or not anything reached them, is pointed out."""

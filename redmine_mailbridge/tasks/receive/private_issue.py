@@ -33,7 +33,7 @@ def kept_private(
         return plan, author, ()
     if not _may(metadata.people.me().rights, project, metadata):
         lacking = f"the bridge's user lacks the permission {PERMISSIONS[0]} in project {project.identifier}"
-        if "is_private" in plan.keywords:
+        if plan.private_by_mail or "is_private" in plan.keywords:  # else any mail could pause the mailbox
             raise RedmineRefused(f"the private issue would become public: {lacking}", status=403)
         raise SettingsUnfit(f"{lacking}: private issues would become public")
     if plan.act_as is None:

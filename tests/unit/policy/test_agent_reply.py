@@ -143,6 +143,48 @@ def test_a_new_issue_by_the_command_is_private(changes: dict[str, str]) -> None:
     assert not planned(customers).fields.is_private
 
 
+@pytest.mark.fault("A32-1")
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"auth": "unknown"}, NotMailed.UNPROVEN),
+        ({"auth": "unknown", "ref": "timed:10"}, NotMailed.UNPROVEN),
+        ({"sees": "no", "notes": "no"}, NotMailed.NO_ACCESS),
+    ],
+)
+def test_a_reply_that_does_not_reach_its_issue_is_private(changes: dict[str, str], why: NotMailed) -> None:
+    """It was meant for one issue, not for everybody who may read the project; and the agent hears of it."""
+    for setting, expected in ((MAIL, withheld(why)), ('agent_replies = "private"', None)):
+        plan = planned(AGENT | changes, setting)
+        assert (Action.CREATE, True, expected) == (plan.action, plan.fields.is_private, plan.agent_reply), plan.steps
+        assert ("withheld" if expected else "received") == plan.template
+        assert plan.private_by_mail
+        assert plan.related_issue is None
+    plan = planned(AGENT | changes, "")
+    assert (False, None, "received") == (plan.fields.is_private, plan.agent_reply, plan.template), plan.steps
+
+
+@pytest.mark.fault("A32-1")
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ref": ""},
+        {"from": "mallory"},
+        {"agents": "ben@corp.example"},
+        {"ref": "tag:11"},
+        {"headers": "X-Autoforwarded: yes"},
+        {"first": "yes"},
+        {"ref": "Other:10"},
+    ],
+)
+def test_any_other_mail_without_an_issue_is_public_as_before(changes: dict[str, str]) -> None:
+    """A new question, someone else's, in the agent's own issue, a machine's, old, or with another system's tag."""
+    row = AGENT | {"auth": "unknown"} | changes
+    plan = planned(row)
+    assert plan.issue is not None or not plan.fields.is_private, plan.steps
+    assert (None, False) == (plan.agent_reply, plan.private_note), plan.steps
+
+
 @pytest.mark.fault("A29-4")
 @pytest.mark.parametrize("closed", ['closed_reply = "new"', 'closed_reply = "reopen"; reopen_within = "1d"'])
 def test_an_agents_reply_to_a_closed_issue_reaches_its_requester(closed: str) -> None:

@@ -95,3 +95,12 @@ def test_where_nobody_may_the_settings_do_not_fit_or_the_mail_is_refused(
     with pytest.raises(RedmineRefused) as refused:
         kept_private(asked, project, metadata, None, "common_mark")
     assert (403, f"the private issue would become public: {lacking}") == (refused.value.status, str(refused.value))
+
+
+@pytest.mark.fault("A32-2")
+def test_what_a_mail_answers_does_not_pause_its_mailbox(metadata: MetadataCache, project: Project) -> None:
+    """Anyone can send a mail that answers a private note: it is refused alone, and no other mail waits for it."""
+    deny(metadata, project, *PERMISSIONS)
+    plan = Plan(Action.CREATE, "new", project="desk", fields=IssueFields(is_private=True), private_by_mail=True)
+    with pytest.raises(RedmineRefused):
+        kept_private(plan, project, metadata, None, "common_mark")
