@@ -7,6 +7,7 @@ import stat
 import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +29,7 @@ class InitFile:
     """A draft of a settings file: values by path, in order, and secrets by the name of their file in `secrets/`."""
 
     values: Mapping[KeyPath, Any]
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
 
 
 def render(values: Mapping[KeyPath, Any]) -> str:

@@ -6,6 +6,7 @@ import hmac
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import field
 from pathlib import Path
 
 from redmine_mailbridge.settings.redmine import RedmineSettings
@@ -35,7 +36,7 @@ class SignedInPerson:
     login: str
     name: str
     way: str
-    proof: str
+    proof: str = field(repr=False)
 
 
 class Authenticator:

@@ -3,6 +3,7 @@
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import field
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.redmine.responses import asks_for_login
@@ -38,7 +39,7 @@ class Administrator:
 
     login: str
     name: str
-    key: str
+    key: str = field(repr=False)
 
 
 def by_password(redmine: RedmineSettings, login: str, password: str) -> Administrator:

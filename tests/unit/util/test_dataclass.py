@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from redmine_mailbridge.settings.init_file import InitFile
 from redmine_mailbridge.util import dataclass as ours
+from redmine_mailbridge.web.authentication import SignedInPerson
+from redmine_mailbridge.web.redmine_user import Administrator
 from tests import layout
 
 VALUE = {"frozen": True, "slots": True}
@@ -156,6 +159,14 @@ def test_an_own_init_and_a_field_left_out_of_the_hash() -> None:
 
     assert own_init(dataclasses.dataclass) == own_init(ours.dataclass)
     assert (True, True) == (same_hash(dataclasses.dataclass), same_hash(ours.dataclass))
+
+
+@pytest.mark.fault("A31-6")
+def test_what_holds_a_secret_does_not_show_it() -> None:
+    """No `repr` has an administrator's API key, what rights are checked with, or the secrets of a new settings file."""
+    assert "s3cret" not in repr(Administrator("ann", "Ann", "s3cret"))
+    assert "s3cret" not in repr(SignedInPerson("ann", "Ann", "redmine", "s3cret"))
+    assert "s3cret" not in repr(InitFile({}, {"redmine-api-key": "s3cret"}))
 
 
 @ours.dataclass(frozen=True, slots=True)
