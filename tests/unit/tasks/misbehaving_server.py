@@ -1,11 +1,13 @@
 """The product between a small Redmine and a mail server that misbehaves on purpose: real adapters, real bytes."""
 
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 from redmine_mailbridge.mailboxes import factory
 from redmine_mailbridge.model.stored_mail import StoredMail
@@ -52,6 +54,12 @@ def one_pass(fake: FakeRedmine) -> str | None:
     """Make one pass as a new process would. Return the line that ended it early, None when it went through."""
     with fake.application() as made:
         return made.receivers[0].once().error
+
+
+def later(fake: FakeRedmine, hours: float) -> str | None:
+    """Make a pass so many hours from now."""
+    with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)):
+        return one_pass(fake)
 
 
 def row_of(fake: FakeRedmine, subject: str) -> StoredMail:

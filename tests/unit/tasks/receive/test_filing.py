@@ -1,11 +1,9 @@
 """Filing touches one mail, stops no other, and leaves one copy of it, wherever it is cut."""
 
-import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import time_machine
 
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mail_state import State
@@ -13,7 +11,7 @@ from redmine_mailbridge.model.mailbox import Filing, Location, MailboxConfig, Se
 from tests.servers.odd import DO_AND_HANG_UP, HANG_UP
 from tests.servers.odd_imap import OddImap, odd_imap
 from tests.unit.tasks.fake_redmine import FakeRedmine
-from tests.unit.tasks.misbehaving_server import letter, misbehaving_server, one_pass, row_of, subjects
+from tests.unit.tasks.misbehaving_server import later, letter, misbehaving_server, one_pass, row_of, subjects
 
 OLD = "IMAP4rev1 UIDPLUS"
 OLDER = "IMAP4rev1"
@@ -31,12 +29,6 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: OddImap) -> It
     """The bridge that reads it."""
     with misbehaving_server(tmp_path, monkeypatch, server) as made:
         yield made
-
-
-def later(fake: FakeRedmine, hours: float) -> str | None:
-    """Make a pass so many hours from now."""
-    with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)):
-        return one_pass(fake)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-import time_machine
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import StoredMail
@@ -15,7 +14,7 @@ from tests.servers.odd import HANG_UP
 from tests.servers.odd_imap import OddImap, odd_imap
 from tests.servers.odd_pop3 import odd_pop3
 from tests.unit.tasks.fake_redmine import FakeRedmine
-from tests.unit.tasks.misbehaving_server import letter, misbehaving_server, one_pass, row_of, subjects
+from tests.unit.tasks.misbehaving_server import later, letter, misbehaving_server, one_pass, row_of, subjects
 
 BODY = "BODY.PEEK[]"
 
@@ -56,12 +55,6 @@ def retry(fake: FakeRedmine, *rows: StoredMail) -> list[bool]:
     """What `redmine-mailbridge messages retry` does with these mails: whether each is tried again."""
     with fake.application() as made:
         return [one.ok for one in decide(made.store, made.message_queries, [row.id for row in rows], Decision.RETRY)]
-
-
-def later(fake: FakeRedmine, hours: float) -> str | None:
-    """Make a pass so many hours from now."""
-    with time_machine.travel(dt.datetime.now(dt.UTC) + dt.timedelta(hours=hours)):
-        return one_pass(fake)
 
 
 def text_of(notes: Sequence[dict[str, str]]) -> list[str]:
