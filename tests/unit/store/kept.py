@@ -47,6 +47,11 @@ def lines(store: Store, mail_id: int) -> list[str]:
     return [step.line for step in MessageQueries(store.database).steps(mail_id)]
 
 
+def participants(store: Store, issue: int) -> set[str]:
+    """The addresses of those who take part in an issue."""
+    return set(MessageQueries(store.database).participants([issue])[issue])
+
+
 def answer(
     number: int, *, issue: int | None = 7, kind: str = "received", to: str = "kim@client.example", **more: object
 ) -> NewAnswer:

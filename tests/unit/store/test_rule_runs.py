@@ -5,15 +5,14 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.policy.time_rules.due import RuleMatch
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.outgoing.outbox import Outbox
-from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.rule_runs import RuleRuns, Stage, Tally
 from redmine_mailbridge.store.tables import applied
 from tests.clocks import Clock
+from tests.unit.store.kept import keep, lines
 
 FOUND = RuleMatch("remind", 7, 3, 900.0, "no word for 3 days")
 
@@ -30,12 +29,7 @@ def applications(store: Store) -> RuleRuns:
 
 @pytest.fixture
 def mail_id(store: Store) -> int:
-    (row,) = store.add([RawMail(Listed(Location("support", "INBOX", "1", "1"), 5), b"A: b\n")])
-    return row.id
-
-
-def lines(store: Store, mail_id: int) -> list[str]:
-    return [step.line for step in MessageQueries(store.database).steps(mail_id)]
+    return keep(store, 1)
 
 
 def test_a_trigger_event_is_acted_on_once(applications: RuleRuns) -> None:

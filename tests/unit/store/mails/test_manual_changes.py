@@ -19,7 +19,7 @@ from redmine_mailbridge.store.tables import mail
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, DecisionResult, decide
 from redmine_mailbridge.tasks.receive.requester_decisions import set_requester, undo_requester
 from tests.clocks import Clock
-from tests.unit.store.kept import describe, keep, lines, make, put
+from tests.unit.store.kept import describe, keep, lines, make, participants, put
 from tests.unit.store.test_issue_copy import journal as issue_journal
 from tests.unit.store.test_issue_copy import row as issue_row
 
@@ -207,10 +207,6 @@ def test_a_requester_by_hand_before_the_field_was_known(store: Store) -> None:
     assert store.requesters.set_by_field(number, "lee@c.example", "")
 
 
-def people(store: Store, issue: int) -> set[str]:
-    return set(MessageQueries(store.database).participants([issue])[issue])
-
-
 def moved(store: Store, number: int, to: int, journal: int | None = None) -> None:
     """A message with a decision is written to another place, and its former one taken back."""
     store.record_intent(number, intent("kim@c.example"))
@@ -246,19 +242,19 @@ def test_a_requester_set_by_hand_comes_along_to_a_new_issue(store: Store, set_by
     undone in either order.
     """
     assert say(store, set_by_hand, Decision.NEW).ok
-    assert set() == people(store, 7)
+    assert set() == participants(store, 7)
     moved(store, set_by_hand, 9)
     assert ("jo@c.example", "Jo") == store.requesters.current(set_by_hand)
-    assert {"jo@c.example", "kim@c.example"} == people(store, 9)
+    assert {"jo@c.example", "kim@c.example"} == participants(store, 9)
     said = "the requester of #9 is jo@c.example instead of kim@c.example, set by anna (#7)"
     assert said in lines(store, set_by_hand)
     assert undo_requester(store, set_by_hand, by="anna").ok
-    assert (("kim@c.example", ""), {"kim@c.example"}) == (store.requesters.current(set_by_hand), people(store, 9))
+    assert (("kim@c.example", ""), {"kim@c.example"}) == (store.requesters.current(set_by_hand), participants(store, 9))
     undone(store, set_by_hand)
     assert ("jo@c.example", "Jo") == store.requesters.current(set_by_hand)
-    assert ({"jo@c.example", "kim@c.example"}, set()) == (people(store, 7), people(store, 9))
+    assert ({"jo@c.example", "kim@c.example"}, set()) == (participants(store, 7), participants(store, 9))
     assert undo_requester(store, set_by_hand, by="anna").ok
-    assert (("kim@c.example", ""), {"kim@c.example"}) == (store.requesters.current(set_by_hand), people(store, 7))
+    assert (("kim@c.example", ""), {"kim@c.example"}) == (store.requesters.current(set_by_hand), participants(store, 7))
 
 
 @pytest.mark.fault("A20-3")
@@ -266,17 +262,17 @@ def test_a_requester_set_by_hand_takes_part_where_the_message_becomes_a_note(sto
     """And, when that note is moved on to a new issue, is its requester."""
     assert say(store, set_by_hand, Decision.FILE, 8).ok
     moved(store, set_by_hand, 8, 80)
-    assert (set(), {"jo@c.example", "kim@c.example"}) == (people(store, 7), people(store, 8))
+    assert (set(), {"jo@c.example", "kim@c.example"}) == (participants(store, 7), participants(store, 8))
     assert say(store, set_by_hand, Decision.NEW).ok
-    assert set() == people(store, 8)
+    assert set() == participants(store, 8)
     moved(store, set_by_hand, 9)
-    assert (("jo@c.example", "Jo"), set()) == (store.requesters.current(set_by_hand), people(store, 8))
+    assert (("jo@c.example", "Jo"), set()) == (store.requesters.current(set_by_hand), participants(store, 8))
     for _ in range(2):
         undone(store, set_by_hand)
         (change,) = store.manual_changes.unfinished(["support"])
         store.manual_changes.go_on(change, Phase.UNDONE)
     assert ("jo@c.example", "Jo") == store.requesters.current(set_by_hand)
-    assert ({"jo@c.example", "kim@c.example"}, set()) == (people(store, 7), people(store, 9))
+    assert ({"jo@c.example", "kim@c.example"}, set()) == (participants(store, 7), participants(store, 9))
 
 
 @pytest.mark.fault("A20-4")
@@ -288,7 +284,7 @@ def test_a_requester_is_not_undone_while_or_after_the_message_is_moved_to_a_note
     assert "nothing was decided manually" == undo_requester(store, set_by_hand, by="anna").words
     moved(store, set_by_hand, 8, 80)
     assert "nothing was decided manually" == undo_requester(store, set_by_hand, by="anna").words
-    assert "jo@c.example" in people(store, 8)
+    assert "jo@c.example" in participants(store, 8)
 
 
 @pytest.mark.fault("A20-5")
@@ -298,7 +294,7 @@ def test_a_requester_set_by_hand_stays_when_a_note_of_theirs_leaves(store: Store
     with store.database.write() as db:
         store._join(db, 7, ["lee@c.example"])
     assert say(store, note, Decision.FILE, 8).ok
-    assert {"jo@c.example", "kim@c.example"} == people(store, 7)
+    assert {"jo@c.example", "kim@c.example"} == participants(store, 7)
     assert ("jo@c.example", "Jo") == store.requesters.current(set_by_hand)
 
 
@@ -524,7 +520,7 @@ def test_what_leaves_takes_nothing_of_other_issues(store: Store, clock: Clock) -
             store._join(db, issue, ["kim@c.example"])
     assert say(store, number, Decision.FILE, 9).ok
     assert ([6, 8], [60, 80]) == ([one.id for one in copy.issues()], [one.id for one in copy.journals()])
-    assert [{"kim@c.example"}, set(), {"kim@c.example"}] == [people(store, issue) for issue in (6, 7, 8)]
+    assert [{"kim@c.example"}, set(), {"kim@c.example"}] == [participants(store, issue) for issue in (6, 7, 8)]
 
 
 def test_a_note_that_leaves_keeps_the_copy_of_its_issue(store: Store, clock: Clock) -> None:
@@ -548,7 +544,7 @@ def test_a_requester_of_another_issue_does_not_stay(store: Store, former: int) -
     with store.database.write() as db:
         store._join(db, 7, ["kim@c.example", "jo@c.example"])
     assert say(store, note, Decision.FILE, 8).ok
-    assert {"kim@c.example"} == people(store, 7)
+    assert {"kim@c.example"} == participants(store, 7)
 
 
 @pytest.mark.parametrize("state", [State.REJECTED, State.FAILED])

@@ -6,9 +6,8 @@ from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.mails.requesters import BY_FIELD, SetRequester
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.queries.messages import MessageQueries
 from tests.clocks import Clock
-from tests.unit.store.kept import describe, keep, lines, make, put
+from tests.unit.store.kept import describe, keep, lines, make, participants, put
 from tests.unit.store.test_issue_copy import row
 
 
@@ -22,10 +21,6 @@ def _made(store: Store, uid: int, issue: int, *, journal: int | None = None, sen
     describe(store, mail_id, f"{uid}@x", sender=sender)
     make(store, mail_id, issue, journal=journal, request='{"requester": "Kim"}')
     return mail_id
-
-
-def _people(store: Store, issue: int) -> set[str]:
-    return set(MessageQueries(store.database).participants([issue])[issue])
 
 
 def test_only_of_a_message_that_created_an_issue(store: Store) -> None:
@@ -119,14 +114,14 @@ def test_who_takes_part_after_an_undo(store: Store, writes_to: int | None, *, be
             store._join(db, issue, ["jo@c.example"])
         store._join(db, 7, ["ann@c.example", "zoe@c.example", *(["jo@c.example"] if before else [])])
     store.requesters.set(mail_id, "jo@c.example", "Jo", "anna")
-    assert "jo@c.example" in _people(store, 7)
+    assert "jo@c.example" in participants(store, 7)
     if writes_to is not None:
         _made(store, 2, writes_to, journal=70, sender="jo@c.example")
     change = store.requesters.last(mail_id)
     assert change is not None
     assert store.requesters.undo(change, "ben")
-    assert {"ann@c.example", "zoe@c.example"} | ({"jo@c.example"} if stays else set()) == _people(store, 7)
-    assert ({"jo@c.example"}, {"jo@c.example"}) == (_people(store, 6), _people(store, 8))
+    assert {"ann@c.example", "zoe@c.example"} | ({"jo@c.example"} if stays else set()) == participants(store, 7)
+    assert ({"jo@c.example"}, {"jo@c.example"}) == (participants(store, 6), participants(store, 8))
 
 
 def test_the_first_requester_in_the_field(store: Store) -> None:
@@ -166,7 +161,7 @@ def test_nothing_comes_along(store: Store, how: str) -> None:
     before = lines(store, mail_id)
     store.manual_changes.arrived(change)
     assert before == lines(store, mail_id)
-    assert set() == _people(store, 8)
+    assert set() == participants(store, 8)
 
 
 def test_what_comes_along_is_its_own(store: Store) -> None:
@@ -182,5 +177,5 @@ def test_what_comes_along_is_its_own(store: Store) -> None:
     assert [("kim@c.example", "Kim"), ("jo@c.example", ""), ("kim@c.example", "Kim")] == [
         store.requesters.current(one) for one in (earlier, mail_id, later)
     ]
-    assert {"jo@c.example"} == _people(store, 8)
+    assert {"jo@c.example"} == participants(store, 8)
     assert "jo@c.example, set by anna, takes part in #8" == lines(store, mail_id)[-1]
