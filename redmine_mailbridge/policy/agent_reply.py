@@ -19,9 +19,11 @@ from redmine_mailbridge.policy.references import references
 from redmine_mailbridge.util.dataclass import dataclass
 
 PRIVATE = "/private"
-_IGNORED = r"[\s\u200b-\u200f\u2060\ufeff\xad*_`\\\\]*"
-"""Invisible characters around the command, and markup."""
-_COMMAND = re.compile(rf"{_IGNORED}{PRIVATE}(?![\w/-])[:;,.!*_`]*[\s\u200b-\u200f\u2060\ufeff\xad]*", re.IGNORECASE)
+_INVISIBLE = r"\s\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\xad"
+"""For a character class: white space, marks of direction among them, and what programs put where nothing is seen."""
+_IGNORED = rf"[{_INVISIBLE}*_`\\]*"
+"""Invisible characters and markup around the command."""
+_COMMAND = re.compile(rf"{_IGNORED}{PRIVATE}(?![\w/-])[:;,.!*_`]*[{_INVISIBLE}]*", re.IGNORECASE)
 _KEYWORD = re.compile(r"\s*[^\W\d_][^:\n]{0,60}:[ \t]*\S.*")
 """A line that may be a keyword line."""
 
@@ -104,8 +106,8 @@ def _not_reaching(context: DecisionContext, match: IssueMatch) -> JudgedReply:
 
 def _answers(context: DecisionContext, issue: Issue) -> bool:
     """Does a mail refer to the issue by anything but another system's tag?"""
-    every = references(context.message, context.mailbox, context.facts, proven=context.sender.proven)
-    return any(reference.issue == issue.id and not foreign(reference, issue) for reference in every)
+    hints = references(context.message, context.mailbox, context.facts, proven=context.sender.proven)
+    return any(hint.issue == issue.id and not foreign(hint, issue) for hint in hints)
 
 
 OBSTACLES = {

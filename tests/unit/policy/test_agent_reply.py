@@ -100,6 +100,15 @@ def test_the_command_as_people_and_programs_write_it(text: str) -> None:
     assert (SILENT, True, "A secret.") == (plan.agent_reply, plan.private_note, plan.text.strip())
 
 
+@pytest.mark.fault("A32-4")
+@pytest.mark.parametrize("mark", ["\u202a", "\u2066", "\u061c", "\u034f", "\ufe0f", "\u180e"])
+def test_marks_that_nobody_sees_around_the_command(mark: str) -> None:
+    """Marks of direction, as programs put them around Latin words of a text from right to left, publish nothing."""
+    for text in (f"{mark}/private\nA secret.", f"{mark}/private{mark}\nA secret.", f"/private{mark} A secret."):
+        plan = planned(AGENT | {"text": text})
+        assert (SILENT, True, "A secret.") == (plan.agent_reply, plan.private_note, plan.text.strip())
+
+
 @pytest.mark.fault("A29-1")
 def test_the_command_below_keyword_lines() -> None:
     """Keyword lines are not text: the command may follow them."""
