@@ -97,17 +97,31 @@ class IssueList:
         return min(since, as_text(now + skew.total_seconds() - back - elapsed))
 
     def pages(self, since: str) -> Iterator[list[ListedIssue]]:
-        """The issues changed since then, oldest first. Each page is requested from where the previous one ended."""
-        offset = 0
+        """The issues changed since then, oldest first. Each page is requested from the last issue of the previous page:
+        by its time, and by its place among the issues of that second. If another issue has its place now, some of that
+        second have moved to the end of the list, and the second is read from its beginning.
+        """
+        offset, in_place = 0, 0
         while True:
-            page = self._ask(
-                [*_filter("updated_on", ">=", since), ("sort", "updated_on,id"), ("limit", PAGE), ("offset", offset)]
-            )
-            yield page
+            page = self._changed(since, offset)
+            if in_place and [in_place] != [issue["id"] for issue in page[:1]]:
+                offset = in_place = 0
+                continue
+            yield page[1:] if in_place else page
             if len(page) < PAGE:
                 return
             last = str(page[-1]["updated_on"])
-            since, offset = (last, 0) if last > since else (since, offset + PAGE)
+            if last > since:
+                since, offset = last, sum(last == issue["updated_on"] for issue in page) - 1
+                in_place = int(page[-1]["id"]) if offset else 0
+            elif in_place:
+                offset, in_place = offset + PAGE - 1, int(page[-1]["id"])
+            else:
+                offset += PAGE
+
+    def _changed(self, since: str, offset: int) -> list[ListedIssue]:
+        order = [("sort", "updated_on,id"), ("limit", PAGE), ("offset", offset)]
+        return self._ask([*_filter("updated_on", ">=", since), *order])
 
     def among(self, numbers: Sequence[int]) -> list[ListedIssue]:
         """Given issue IDs, at most one page of them, return the issues that are listed."""

@@ -13,7 +13,7 @@ contain the result (redmine/recent_issues.py). The limits of `updated_on` are ha
   seconds late, and none is listed more than a few times.
 - Redmine's clock may be set back, so that new changes are older than the newest known one. The time of each new issue
   shows Redmine's clock, and the list starts before it; `take_stock` finds changes of any time.
-- The list changes while its pages are read: each page is requested from the last time of the previous page, not by
+- The list changes while its pages are read: each page is requested from the last issue of the previous page, not by
   offset.
 - Deleted issues are not listed. A request for a deleted issue fails, and the issue is recorded as deleted
   (`IssueCopy.gone`). Before issues are counted, `take_stock` checks which of them are still listed, a hundred per

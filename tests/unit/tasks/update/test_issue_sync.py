@@ -1,7 +1,7 @@
 """The copy of Redmine's issues: complete, and with few requests, whatever moves in Redmine meanwhile."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -342,6 +342,64 @@ def test_the_list_moves_while_it_is_read(
     mirror.refresh()
     assert {number: 1 + (number < 60) for number in range(1, 181)} == {
         number: len(issues.journals([number])) for number in range(1, 181)
+    }
+
+
+def listings(world: World, monkeypatch: pytest.MonkeyPatch, between: Callable[[], None]) -> list[dict[str, list[str]]]:
+    """The queries of the list from now on. `between` is called when its first page has been read."""
+    whole, pages = world.page, []
+
+    def page(query: dict[str, list[str]]) -> bytes:
+        shown = whole(query)
+        pages.append(query)
+        if len(pages) == 1:
+            between()
+        return shown
+
+    monkeypatch.setattr(world, "page", page)
+    return pages
+
+
+def change_all(world: World, each_second: int) -> None:
+    """Change all issues, so many per second."""
+    for number in sorted(world.issues):
+        world.now += (number - 1) % each_second == 0
+        world.change(number, notes="all of them")
+
+
+def test_no_second_is_listed_twice(world: World, mirror: IssueSync, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redmine lists 340 issues that changed at 40 a second in four pages, not in six that repeat a second each."""
+    for number in range(1, 341):
+        world.by_mail(number)
+    mirror.refresh()
+    world.now += 3600
+    change_all(world, 40)
+    world.now += 3600
+    pages = listings(world, monkeypatch, lambda: None)
+    assert 340 <= mirror.refresh().listed <= 341
+    assert 4 == len(pages)
+
+
+@pytest.mark.parametrize("moved", [range(51, 52), range(51, 81), range(51, 101), range(100, 101), range(101, 121)])
+def test_a_second_moves_while_it_is_read(
+    world: World, mirror: IssueSync, issues: IssueCopy, monkeypatch: pytest.MonkeyPatch, moved: range
+) -> None:
+    """The issues of the second in which a page ends change before the next page is requested: none is left out."""
+    for number in range(1, 301):
+        world.by_mail(number)
+    world.now += 3600
+    mirror.refresh()
+    change_all(world, 80)
+
+    def again() -> None:
+        for number in moved:
+            world.change(number, notes="again")
+
+    world.now += 60
+    listings(world, monkeypatch, again)
+    mirror.refresh()
+    assert {number: 1 + (number in moved) for number in world.issues} == {
+        number: len(issues.journals([number])) for number in world.issues
     }
 
 
