@@ -120,8 +120,9 @@ class IssueList:
                 offset += PAGE
 
     def _changed(self, since: str, offset: int) -> list[ListedIssue]:
-        order = [("sort", "updated_on,id"), ("limit", PAGE), ("offset", offset)]
-        return self._ask([*_filter("updated_on", ">=", since), *order])
+        return self._ask(
+            [*_filter("updated_on", ">=", since), ("sort", "updated_on,id"), ("limit", PAGE), ("offset", offset)]
+        )
 
     def among(self, numbers: Sequence[int]) -> list[ListedIssue]:
         """Given issue IDs, at most one page of them, return the issues that are listed."""
