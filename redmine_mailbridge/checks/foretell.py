@@ -22,10 +22,10 @@ from redmine_mailbridge.model.mail import Message
 from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.model.trace import Trace
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN, Resolver
+from redmine_mailbridge.policy.new_issue import ORDINARY
 from redmine_mailbridge.policy.requested_fields import RequestedFields, filled_from_mail, requested_of_new
 from redmine_mailbridge.policy.rules import MatchedRules
 from redmine_mailbridge.policy.sender import Sender
-from redmine_mailbridge.policy.settings_alone import ORDINARY
 from redmine_mailbridge.redmine.attributes import Tracker
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.facts import FactFinder

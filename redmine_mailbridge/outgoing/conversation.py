@@ -15,9 +15,9 @@ from typing import Protocol
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.language import language_of
+from redmine_mailbridge.mail.text.from_redmine import unescaped
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.outgoing.dates import Moment
-from redmine_mailbridge.outgoing.from_redmine import unescaped
 from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.write_intent import WriteIntent

@@ -7,25 +7,16 @@ In any other case it is private, and the account's own address receives a messag
 reply that does not reach its issue: the new issue is private.
 """
 
-import re
 from dataclasses import replace
 
 from redmine_mailbridge.model.facts import Issue, User
 from redmine_mailbridge.model.plan import AgentReply, NotMailed
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.issue_match import IssueMatch, foreign
+from redmine_mailbridge.policy.note_commands import PRIVATE, without_private
 from redmine_mailbridge.policy.own_mail import sent_by_machine
 from redmine_mailbridge.policy.references import references
 from redmine_mailbridge.util.dataclass import dataclass
-
-PRIVATE = "/private"
-_INVISIBLE = r"\s\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\xad"
-"""For a character class: white space, marks of direction among them, and what programs put where nothing is seen."""
-_IGNORED = rf"[{_INVISIBLE}*_`\\]*"
-"""Invisible characters and markup around the command."""
-_COMMAND = re.compile(rf"{_IGNORED}{PRIVATE}(?![\w/-])[:;,.!*_`]*[{_INVISIBLE}]*", re.IGNORECASE)
-_KEYWORD = re.compile(r"\s*[^\W\d_][^:\n]{0,60}:[ \t]*\S.*")
-"""A line that may be a keyword line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,25 +150,10 @@ def _without_command(context: DecisionContext) -> tuple[DecisionContext, bool]:
     precede it; what else is in its line is part of the text.
     """
     body = context.message.body
-    written, whole = _after_command(body.written), _after_command(body.whole)
+    written, whole = without_private(body.written), without_private(body.whole)
     if written is None and whole is None:
         return context, False
     kept = replace(
         body, written=body.written if written is None else written, whole=body.whole if whole is None else whole
     )
     return replace(context, message=replace(context.message, body=kept)), True
-
-
-def _after_command(text: str) -> str | None:
-    """The text without the command; None if there is none."""
-    lines = text.split("\n")
-    first = next((n for n, line in enumerate(lines) if _says(line) and not _KEYWORD.fullmatch(line)), None)
-    command = None if first is None else _COMMAND.match(lines[first])
-    if first is None or command is None:
-        return None
-    return "\n".join((*lines[:first], lines[first][command.end() :], *lines[first + 1 :])).lstrip("\n")
-
-
-def _says(line: str) -> bool:
-    """Is there anything to read in a line?"""
-    return re.fullmatch(_IGNORED, line) is None

@@ -1,4 +1,4 @@
-"""Characters inserted into a text: one without width that separates two others, and one that replaces another."""
+"""Characters inserted into a text, one without width and one that replaces another, and those that are not seen."""
 
 JOINER = "\u2060"
 """WORD JOINER: no width, no break."""
@@ -6,3 +6,5 @@ MARK = "\ufdd0"
 """Markup that is put in when the words around it are inert."""
 BAR = "\ufde5"
 """A "|" within a cell of a table, until it is written."""
+INVISIBLE = r"\s\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\xad"
+"""For a character class: white space, marks of direction among them, and what programs put where nothing is seen."""

@@ -13,10 +13,10 @@ from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.policy.decide import decide
 from redmine_mailbridge.policy.fact_request import requested_facts
 from redmine_mailbridge.policy.manual import ManualDecision, by_hand
+from redmine_mailbridge.policy.new_issue import settings_alone
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.requester import MOST_NAMED
 from redmine_mailbridge.policy.sender_list import candidates
-from redmine_mailbridge.policy.settings_alone import settings_alone
 from redmine_mailbridge.policy.vouched import customer_named
 from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.settings.issue import Route

@@ -1,6 +1,6 @@
 """What strangers wrote, as they read it again in a mail."""
 
-from redmine_mailbridge.outgoing.from_redmine import unescaped
+from redmine_mailbridge.mail.text.from_redmine import unescaped
 
 
 def test_what_was_made_inert_reads_as_it_was_written() -> None:
