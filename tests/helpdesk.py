@@ -64,7 +64,8 @@ class SmallRedmine:
     To so many notes as it `loses` a gateway answers in its place (504), and they wait to be written until it `lands`
     them. It answers 422 to a note in the words of `refuses`, takes no value of the attributes that it `ignores`, and
     cannot be reached by the next note where it is `cut_off`; `hears` is called after each note. `members` are those of
-    the project.
+    the project. `fields` are custom fields by id, as its API shows them to an administrator; one that `drops` its
+    values keeps none, one that `rejects` them is refused (422).
     """
 
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -84,6 +85,7 @@ class SmallRedmine:
     cut_off: bool = False
     hears: Callable[[int], object] = lambda _issue: None
     members: tuple[int, ...] = ()
+    fields: dict[int, dict[str, Any]] = field(default_factory=dict)
     alone: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     """Held while a number is given: the program's workers write at once."""
 
@@ -184,7 +186,9 @@ class SmallRedmine:
                 return {"issue_statuses": [self._status(number) for number in STATUSES]}
             case "GET", ["enumerations", name]:
                 return {name: [self._priority(4) | {"is_default": True}, self._priority(5)]}
-            case "GET", [("custom_fields" | "groups" | "time_entries") as name]:
+            case "GET", ["custom_fields"]:
+                return {"custom_fields": [self._field(number) for number in self.fields]}
+            case "GET", [("groups" | "time_entries") as name]:
                 return {name: [], "total_count": 0}
             case "GET", ["issues"]:
                 return self._list(query)
@@ -237,7 +241,8 @@ class SmallRedmine:
                 "id": number, "project": {"id": 7, "name": "Desk"}, "tracker": {"id": 1, "name": "Bug"},
                 "status": self._status(1), "priority": self._priority(4), "author": self._named(user),
                 "subject": values["subject"], "description": values.get("description", ""), "journals": [],
-                "is_private": values.get("is_private", False), "attachments": [], "watchers": [], "custom_fields": [],
+                "is_private": values.get("is_private", False), "attachments": [], "watchers": [],
+                "custom_fields": [self._named_field(one) | {"value": ""} for one in self.fields],
                 "created_on": iso(), "updated_on": iso(), "closed_on": None,
             }  # fmt: skip
         return {"issue": self.issues[number]}
@@ -254,6 +259,9 @@ class SmallRedmine:
             return 504
         if self.refuses:
             return {"errors": [self.refuses]}
+        asked = [one["id"] for one in values.get("custom_fields", ())]
+        if any(self.fields[number].get("rejects") for number in asked):
+            return {"errors": ["Last answer is invalid"]}
         values = {name: value for name, value in values.items() if name not in self.ignores}
         if values:
             private, status = bool(values.get("private_notes")), values.get("status_id")
@@ -275,6 +283,12 @@ class SmallRedmine:
         if "assigned_to_id" in values:
             issue["assigned_to"] = self._named(values["assigned_to_id"])
             details.append({"property": "attr", "name": "assigned_to_id", "new_value": str(values["assigned_to_id"])})
+        for one in values.get("custom_fields", ()):
+            for there in issue["custom_fields"]:
+                if there["id"] == one["id"] and not self.fields[one["id"]].get("drops"):
+                    changed = {"old_value": there["value"], "new_value": one["value"]}
+                    details.append({"property": "cf", "name": str(one["id"])} | changed)
+                    there["value"] = one["value"]
 
     def lands(self) -> None:
         """Write what waits."""
@@ -296,7 +310,15 @@ class SmallRedmine:
         return {
             "id": 7, "identifier": "desk", "name": "Desk", "status": 1, "is_public": self.public,
             "trackers": [{"id": 1, "name": "Bug"}], "enabled_modules": [{"id": 1, "name": "issue_tracking"}],
+            "issue_custom_fields": [self._named_field(number) for number in self.fields],
         }  # fmt: skip
+
+    def _named_field(self, number: int) -> dict[str, Any]:
+        return {"id": number, "name": self.fields[number]["name"]}
+
+    def _field(self, number: int) -> dict[str, Any]:
+        usual = {"customized_type": "issue", "field_format": "string", "trackers": [{"id": 1, "name": "Bug"}]}
+        return usual | {"id": number} | self.fields[number]
 
     def _status(self, number: int) -> dict[str, Any]:
         name, closed = STATUSES[number]

@@ -123,7 +123,8 @@ class RefusalForecast:
         if self._box.issue.reply_only:
             return
         yield from self._dropped(title, whole, tracker, project)
-        yield from self._unseen(title, requested.custom, tracker, project)
+        own = filter(None, (self._box.issue.last_answer_field,))
+        yield from self._unseen(title, (*requested.custom, *own), tracker, project)
         if (trial := self._trial) is None:
             return
         of_mail = filled_from_mail((self._box.issue, *matched.rules)) & requested.custom.keys()
@@ -170,7 +171,8 @@ class RefusalForecast:
                 words = f"the bridge's user does not see {field}: Redmine drops it silently"
                 yield Check(
                     title, False, f"{words}. Enable it for this tracker and make it visible to a role of that user "
-                    "(Administration, Custom fields), or remove it from the settings (requester_field, custom_fields)"
+                    "(Administration, Custom fields), or remove it from the settings (custom_fields, requester_field, "
+                    "last_answer_field)"
                 )  # fmt: skip
 
     def _attributes(self, requested: RequestedFields, message: Message, project: Project) -> Mapping[str, Any]:

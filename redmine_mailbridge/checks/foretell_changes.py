@@ -41,6 +41,10 @@ def changes_of(issue: IssueSettings, statuses: Statuses) -> Iterator[StatusChang
         before, after = known_id(name, statuses.ids), known_id(then, statuses.ids)
         if before is not None and after is not None and (reopens or before not in statuses.closed):
             yield StatusChange(before, after, "issue.reply_status")
+    target = known_id(issue.bounce_status, statuses.ids) if issue.bounce_status else None
+    if target is not None and target not in statuses.closed:
+        others = sorted(set(statuses.ids.values()) - statuses.closed)
+        yield from (StatusChange(before, target, "issue.bounce_status", sure=False) for before in others)
     first_open = next((number for number in statuses.ids.values() if number not in statuses.closed), None)
     target = known_id(issue.reopen_status, statuses.ids) if issue.reopen_status else None
     target = first_open if target is None else target

@@ -6,6 +6,7 @@ Used by `check` and when the service starts: an unknown name is a clear line bef
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 
+from redmine_mailbridge.checks.answer_reports import reporting_checks
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.policy.issue_fields import ROUND_ROBIN, known_id
@@ -94,6 +95,7 @@ def mailbox_names(name: str, box: MailboxSettings, metadata: MetadataCache) -> I
             yield from _project(f"{here}: {names.where}project", name_or_id, project, metadata, box)
         for problem in problems(names, project, metadata):
             yield Check(f"{here}: {names.where.rstrip()}".rstrip(": "), False, problem)
+    yield from reporting_checks(here, box, metadata.project(own) if own else None, metadata)
     for unknown in _unknown_overrides(box, metadata.project(own) if own else None):
         yield Check(f"{here}: allow_override", False, f"no field in Redmine is called {unknown}")
     yield from _people(here, box, metadata)
@@ -102,10 +104,10 @@ def mailbox_names(name: str, box: MailboxSettings, metadata: MetadataCache) -> I
 def _places(box: MailboxSettings) -> Iterator[NameChecks]:
     issue = box.issue
     keys = ("tracker", "category", "priority", "status", "assignee", "version")
-    own = tuple(filter(None, (issue.requester_field, box.senders.customer_field)))
+    own = tuple(filter(None, (issue.requester_field, box.senders.customer_field, issue.last_answer_field)))
     yield NameChecks("", issue.project, {key: getattr(issue, key) for key in keys}, (*issue.custom_fields, *own))
-    more = {"status": issue.reopen_status}
-    yield NameChecks("reopen_status: ", None, more)
+    for key in ("reopen_status", "bounce_status"):
+        yield NameChecks(f"{key}: ", None, {"status": getattr(issue, key)})
     for status in dict.fromkeys(name for pair in issue.reply_status.items() for name in pair):
         yield NameChecks("reply_status: ", None, {"status": status})
     for importance, priority in issue.priority_by_importance.items():
@@ -159,8 +161,9 @@ def _permissions(box: MailboxSettings) -> Iterator[Permission]:
         yield Permission("add_issues", "create issues")
     yield Permission("add_issue_notes", "write notes")
     reopens = issue.closed_reply == "reopen" or issue.reopen_status is not None
-    changes = bool(issue.reply_status) or reopens or bool(issue.overrides)
-    yield Permission("edit_issues", "reopen issues, and set fields by keyword lines on replies", useful=not changes)
+    reports = bool(issue.bounce_status or issue.last_answer_field)
+    changes = bool(issue.reply_status) or reopens or bool(issue.overrides) or reports
+    yield Permission("edit_issues", "change issues, and set fields by keyword lines on replies", useful=not changes)
     named = any(rule.watchers for rule in box.rules)
     if issue.watchers_from_mail or named:
         asked_for = named or "watchers_from_mail" in issue.model_fields_set
@@ -169,7 +172,7 @@ def _permissions(box: MailboxSettings) -> Iterator[Permission]:
         yield Permission("set_issues_private", "make issues private (they would be public)", instead="private = false")
     elif issue.agent_replies != "note":
         yield Permission("set_issues_private", "create the private issues of agents' replies", useful=True)
-    if issue.automatic_reply == "private_note" or box.answers.notes != "never":
+    if issue.automatic_reply == "private_note" or box.answers.notes != "never" or issue.bounce_status:
         yield Permission("set_notes_private", "write private notes (they would be public)")
         yield Permission("view_private_notes", "see whether a private note was written")
 

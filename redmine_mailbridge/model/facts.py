@@ -26,13 +26,15 @@ class User:
 class FieldKind:
     """The values of a custom field: its format as Redmine names it ("list", "version"), several values or one, and
     the possible values by label, in lower case (casefold); none if it accepts any, or they are unknown.
-    `trackers` are the ids of those whose issues have it; none if unknown.
+    `trackers` are the ids of those whose issues have it; none if unknown. `max_length` is in characters; 0 if it is
+    unlimited or unknown.
     """
 
     format: str
     multiple: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     trackers: frozenset[int] = frozenset()
+    max_length: int = 0
 
 
 @dataclass(frozen=True, slots=True)

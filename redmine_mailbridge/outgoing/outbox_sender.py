@@ -20,8 +20,9 @@ from redmine_mailbridge.outgoing.mime import inspect_again
 from redmine_mailbridge.outgoing.sent_copier import SentCopier
 from redmine_mailbridge.outgoing.smtp import MessageTransport, Transport
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.store.outgoing.answers import ANSWER
 from redmine_mailbridge.store.outgoing.outbox import Outbox
-from redmine_mailbridge.store.outgoing.rows import QueuedMail
+from redmine_mailbridge.store.outgoing.rows import LIMIT_REACHED, QueuedMail
 from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,8 @@ BREAKS = 5
 class SendingAccount:
     """How one mailbox's mail leaves. Limits are counts; 0 means unlimited. `account` are the mailboxes, including
     this one, that send by the same account: mail sent by any of them counts for all. `reserved` of the daily limit are
-    for mail that agents write: automatic mail does not use them.
+    for mail that agents write: automatic mail does not use them. `reports`: an issue is updated when an agent's note
+    about it was sent (`store/outgoing/answers.py`).
     """
 
     open: Callable[[], Transport]
@@ -51,6 +53,7 @@ class SendingAccount:
     per_minute: int
     account: Sequence[str]
     reserved: int = 0
+    reports: bool = False
 
 
 @dataclass(slots=True)
@@ -119,7 +122,7 @@ class OutboxSender:
                 people -= 1
                 rest = min(rest - (not by_people), people)
             else:
-                self._outbox.later(mail, "waits: the sending limit is reached", counts=False)
+                self._outbox.later(mail, LIMIT_REACHED, counts=False)
         return going
 
     def _left(self, line: SendingAccount) -> tuple[int, int]:
@@ -186,7 +189,7 @@ class OutboxSender:
         except (SendingRefused, MailMalformed) as error:
             if len(mails) > 1:  # for one of them, maybe
                 return "".join([self._send(transport, [copy], result) for copy in mails])
-            self._outbox.failed(mail, str(error))
+            self._outbox.failed(mail, str(error), offered=isinstance(error, SendingRefused))
             result.failed += 1
             log.warning("sending.refused", kind=mail.kind, issue=mail.issue, reason=str(error))
             return ""
@@ -201,7 +204,8 @@ class OutboxSender:
             return str(error) if error.ended or error.configuration else ""
         copied = self.copier is not None and mail.mailbox in self.copier.mailboxes
         for copy in mails:
-            self._outbox.sent(copy, words, copy_due=copied)
+            reports = copy.kind == ANSWER and self._lines[copy.mailbox].reports
+            self._outbox.sent(copy, words, copy_due=copied, report_due=reports)
             result.sent += 1
             log.info("sending.sent", kind=copy.kind, issue=copy.issue)
         return ""

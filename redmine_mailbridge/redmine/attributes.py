@@ -62,7 +62,8 @@ def kind_of(field: Mapping[str, Any]) -> FieldKind:
         value = str(entry.get("value", ""))
         options.setdefault(str(entry.get("label") or value).strip().casefold(), value)
     trackers = frozenset(int(tracker["id"]) for tracker in field.get("trackers", ()))
-    return FieldKind(str(field.get("field_format", "")), bool(field.get("multiple")), options, trackers)
+    length = int(field.get("max_length") or 0)
+    return FieldKind(str(field.get("field_format", "")), bool(field.get("multiple")), options, trackers, length)
 
 
 def ids_by_name(entries: Iterable[Mapping[str, Any]]) -> Mapping[str, int]:

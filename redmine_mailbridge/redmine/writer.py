@@ -6,12 +6,14 @@ it writes again.
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.model.mail import Attachment, LeftOut
 from redmine_mailbridge.redmine.client import Client, SizedBody
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.piggyback import Piggyback, send_with_field
 from redmine_mailbridge.redmine.recognise import as_made, missing_files, missing_text
 from redmine_mailbridge.redmine.recovery import WriteRecovery, newest_of
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
@@ -54,9 +56,10 @@ class Written:
 class Writer:
     """Writes to one Redmine. Thread-safe."""
 
-    def __init__(self, client: Client, metadata: MetadataCache) -> None:
+    def __init__(self, client: Client, metadata: MetadataCache, piggyback: Piggyback | None = None) -> None:
         self._client = client
         self._metadata = metadata
+        self._piggyback = piggyback
         self.recovery = WriteRecovery(client, metadata.people)
         self.trial = TrialWrites(client)
 
@@ -148,9 +151,36 @@ class Writer:
         )
 
     def add_note(self, request: NoteRequest) -> None:
-        """Given a note whose intent is stored, write it. Redmine responds with 204 in any case: `confirm_note`."""
+        """Given a note whose intent is stored, write it, and a custom field that is due with it if the key's own user
+        writes (`piggyback.py`). Redmine responds with 204 in any case: `confirm_note`.
+        """
+        send = partial(self._put_note, request)
+        if self._piggyback is None or request.as_login is not None:
+            send(request.body())
+        else:
+            send_with_field(self._piggyback, request.issue, request.body(), send)
+
+    def _put_note(self, request: NoteRequest, body: Mapping[str, Any]) -> None:
         with side_effect(SideEffect.ADD_NOTE):
-            self._client.put(f"/issues/{request.issue}.json", request.body(), as_login=request.as_login)
+            self._client.put(f"/issues/{request.issue}.json", body, as_login=request.as_login)
+
+    def write_due_field(self, issue: int) -> bool:
+        """Given an issue, write the custom field that is due (`piggyback.py`) in a request of its own. Return whether
+        one was. Twice is once, so nothing is unclear. Two requests; none if nothing is due.
+        """
+        due = self._piggyback.due(issue) if self._piggyback is not None else None
+        if self._piggyback is None or due is None:
+            return False
+        try:
+            with side_effect(SideEffect.WRITE_FIELD):
+                self._client.put(f"/issues/{issue}.json", {"issue": {"custom_fields": [due]}})
+        except RedmineUnclear as error:
+            raise error.again() from None
+        except RedmineRefused as error:
+            self._piggyback.reject(issue, str(error))
+            return False
+        self._piggyback.confirm(issue, self.recovery.issue(issue))
+        return True
 
     def confirm_note(
         self, requests: Sequence[NoteRequest], after: int, claimed: Container[int] = (), *, taken: bool = True
@@ -164,6 +194,8 @@ class Writer:
         request = requests[0]
         issue = self.recovery.issue(request.issue)
         match = self.recovery.journal(issue, requests, after, claimed, taken=taken)
+        if self._piggyback is not None and request.as_login is None and (taken or match is not None):
+            self._piggyback.confirm(request.issue, issue)
         if match is None:
             changed = issue_mismatches(changes_of(request), issue)
             mismatches = tuple(map(str, changed))

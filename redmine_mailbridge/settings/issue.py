@@ -151,6 +151,20 @@ class IssueSettings(SettingsTable):
     automatic_reply: Literal["ignore", "private_note"] = setting(
         "What an auto-reply or a bounce that belongs to an issue becomes. It never changes the status.", "ignore"
     )
+    bounce_status: Name | None = setting(
+        "The status that an open issue gets when an agent's note or an acknowledgement could not be delivered to its "
+        "requester. It must be an open status. A closed issue keeps its status. Messages of automation rules do not "
+        "count.",
+        None,
+        shown="unchanged",
+    )
+    last_answer_field: Name | None = setting(
+        "The custom field (text) that shows when and to whom the last note was sent by mail, and whether it was "
+        "delivered. It is written together with what the bridge writes to the issue anyway; `answers.report` changes "
+        "that.",
+        None,
+        shown="none",
+    )
     description_limit: Size = setting(
         "Maximum size in bytes of the text of an issue or note. Longer text is cut and attached in full, or "
         "continued in further notes if Redmine rejects such a file. MySQL's limit is 65535. "
@@ -180,7 +194,8 @@ class Route(SettingsTable):
     @property
     def own_fields(self) -> frozenset[str]:
         """The custom fields that the bridge itself fills, by name (casefold) or id."""
-        return frozenset(name.casefold() for name in (self.issue.requester_field, self.senders.customer_field) if name)
+        names = (self.issue.requester_field, self.senders.customer_field, self.issue.last_answer_field)
+        return frozenset(name.casefold() for name in names if name)
 
     def without_refusing(self) -> Self:
         """The same route for a message that an admin wants imported: no setting and no rule rejects it."""

@@ -190,6 +190,8 @@ class MailboxSettings(StartSettings):
             )
         if self.issue.agent_replies == "mail":
             problems += self._not_with_agent_replies()
+        if self.answers.report == "field_at_once" and self.issue.last_answer_field is None:
+            problems.append('answers.report: "field_at_once" needs the name of the field: set issue.last_answer_field')
         if self.keep_days is not None and self.after_success != "keep":
             problems.append('keep_days: applies only with after_success = "keep"')
         if self.protocol != "pop3" and self.after_failure == "delete":

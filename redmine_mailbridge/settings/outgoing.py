@@ -228,6 +228,13 @@ class AnswerSettings(SettingsTable):
         "set.",
         "mail",
     )
+    report: Literal["field", "field_at_once", "private_note"] = setting(
+        'How an issue shows that a note was sent by mail. "field": by `issue.last_answer_field`, written together with '
+        'what the bridge writes to the issue anyway. "field_at_once": by the same field, written after the mail server '
+        'has accepted the message. "private_note": also by a private note for each. The last two add a write for each '
+        "answer: Redmine notifies watchers of it, and the issue counts as updated.",
+        "field",
+    )
     max_attachments: Size = setting(
         "Maximum size of a note's files together, attached or shown in place; the message names the others. 0: none.",
         10_000_000,

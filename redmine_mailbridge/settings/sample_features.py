@@ -85,6 +85,17 @@ reply_marker_line = "-- Please write above this line --"
 """,
     ),
     (
+        "Agents see in the issue when the last note was sent, and that mail was returned.",
+        """
+[mailboxes.support.issue]
+last_answer_field = "Last answer"
+bounce_status = "Undeliverable"
+
+[mailboxes.support.answers]
+report = "field"
+""",
+    ),
+    (
         "Agents may answer customers by mail, for example by replying to a notification of Redmine.",
         """
 [mailboxes.support.issue]

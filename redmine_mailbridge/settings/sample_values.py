@@ -107,6 +107,8 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("private",): True,
     ("custom_fields",): {"Customer": "{sender.domain}"},
     ("requester_field",): "Requester",
+    ("last_answer_field",): "Last answer",
+    ("bounce_status",): "Undeliverable",
     ("priority_by_importance",): {"high": "Urgent", "low": "Low"},
     ("allow_override",): ["priority", "category"],
     ("reopen_status",): "In Progress",

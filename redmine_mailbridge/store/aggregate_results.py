@@ -75,7 +75,8 @@ class AggregateResults:
 
     def refused(self) -> list[str]:
         """Why custom fields rejected values, one line each."""
-        query = sa.select(field_written).where(field_written.c.refused.is_not(None)).order_by(field_written.c.at)
+        refused = sa.and_(field_written.c.refused.is_not(None), field_written.c.kind.in_(["issue", "project"]))
+        query = sa.select(field_written).where(refused).order_by(field_written.c.at)
         with self._database.read() as db:
             return [f"{row.kind} {row.of}, {row.field}: {row.refused}" for row in db.execute(query)]
 

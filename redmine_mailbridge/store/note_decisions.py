@@ -21,7 +21,7 @@ from redmine_mailbridge.store.outgoing.rows import BOUNCED, FAILED
 from redmine_mailbridge.store.tables import answer, issue, journal, mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 
-_OF_NOTE = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
+NOTE_IN_ID = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
 """The note that a message contains, from its Message-ID (mail/message_ids.py)."""
 
 
@@ -41,6 +41,10 @@ class NoteDecision:
 
 class RateLimited(Exception):
     """A rate limit defers the message. The text says which."""
+
+    def __init__(self, line: str, mail: NewAnswer) -> None:
+        super().__init__(line)
+        self.mail = mail
 
 
 class NoteDecisions:
@@ -153,7 +157,7 @@ class NoteDecisions:
             for each in mails:
                 queued, line = queue(db, mail_id, each, now)
                 if not queued:
-                    raise RateLimited(line)
+                    raise RateLimited(line, each)
                 lines.append(line)
             notify(db, decision.issue, mail_id, notices, now)
             if on_record:
@@ -175,5 +179,5 @@ class NoteDecisions:
                     .where(outbox.c.issue.in_(some), outbox.c.state.in_([FAILED, BOUNCED]))
                 )
                 ids = [row.message_id for row in db.execute(lost) if row.recipient in spellings(row.requester)]
-                journals -= {int(match[1]) for match in filter(None, map(_OF_NOTE.search, ids))}
+                journals -= {int(match[1]) for match in filter(None, map(NOTE_IN_ID.search, ids))}
         return frozenset(journals)

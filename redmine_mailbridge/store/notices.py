@@ -6,10 +6,13 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.dialects import insert_missing
+from redmine_mailbridge.store.dialects import insert_missing, is_there
 from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.tables import notice
 from redmine_mailbridge.util.dataclass import dataclass
+
+HELD = "held/"
+"""How the key of a notice about an agent's note begins that a rate limit defers; the id of the note follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,16 @@ class Notices:
         turn = sa.func.row_number().over(partition_by=notice.c.issue, order_by=notice.c.id)
         with self._database.read() as db:
             return [Notice(**row._mapping) for row in db.execute(query.order_by(turn, notice.c.id).limit(limit))]
+
+    def add(self, issue: int, mail_id: int | None, new: NewNotice) -> None:
+        """Store a notice about an issue; an existing one is unchanged."""
+        with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
+            notify(db, issue, mail_id, [new], self._clock())
+
+    def is_known(self, issue: int, key: str) -> bool:
+        """Is there a notice with this key, pending or posted?"""
+        with self._database.read() as db:
+            return is_there(db, sa.select(notice.c.id).where(notice.c.issue == issue, notice.c.key == key))
 
     def mark_reported(self, reported: Notice, line: str | None = None) -> None:
         """It is posted on its issue (or cannot be: the line says why)."""

@@ -6,6 +6,7 @@ from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.piggyback import Piggyback
 from redmine_mailbridge.reports.budgets import Budget, units_of_hours
 from redmine_mailbridge.reports.report_data import ReportData
 from redmine_mailbridge.settings.aggregate import BudgetSettings
@@ -58,6 +59,7 @@ def aggregator(
     *,
     issue_sync: IssueSync,
     mailer: IssueMailer,
+    piggyback: Piggyback | None = None,
 ) -> Aggregator:
     """The aggregate task."""
     held = kept(settings, store)
@@ -69,7 +71,7 @@ def aggregator(
     return Aggregator(
         held,
         TimeEntrySync(client, held.hours, sweep=settings.aggregate.sweep),
-        CustomFieldWriter(client, metadata, held.results, most=settings.aggregate.max_writes),
+        CustomFieldWriter(client, metadata, held.results, piggyback, most=settings.aggregate.max_writes),
         Targets(
             issue_fields={str(k): v for k, v in settings.aggregate.issue_fields.items()},
             project_fields={str(k): v for k, v in settings.aggregate.project_fields.items()},

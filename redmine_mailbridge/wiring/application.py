@@ -33,6 +33,7 @@ from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 from redmine_mailbridge.tasks.update.rule_runner import RuleRunner
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
+from redmine_mailbridge.wiring.answers import answer_reports
 from redmine_mailbridge.wiring.core import core_of
 from redmine_mailbridge.wiring.mailboxes import OpenMailbox, mailbox_opener
 from redmine_mailbridge.wiring.oauth import needed_sign_ins
@@ -131,12 +132,16 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
     requesters = {name: box.issue.requester_field for name, box in settings.mailboxes.items()}
     corrections = RequesterFields(requesters, store.requesters, ours(settings))
     issue_sync = IssueSync(issues(store), client, metadata, RecentIssues(client), requester_fields=corrections)
-    agents = agent_answers(settings, store, client, metadata, issue_sync=issue_sync, mailer=post)
-    rules = time_rules(settings, store, client, metadata, issue_sync=issue_sync, mailer=post)
+    piggyback = core.piggyback
+    reports = answer_reports(settings, store, client, metadata, piggyback)
+    agents = agent_answers(settings, store, client, metadata, issue_sync=issue_sync, mailer=post, piggyback=piggyback)
+    rules = time_rules(settings, store, client, metadata, issue_sync=issue_sync, mailer=post, piggyback=piggyback)
 
     @cache
     def hours() -> "Aggregator":
-        return aggregate.aggregator(settings, store, client, metadata, issue_sync=issue_sync, mailer=post)
+        return aggregate.aggregator(
+            settings, store, client, metadata, issue_sync=issue_sync, mailer=post, piggyback=piggyback
+        )
 
     def aggregate_once(stop: threading.Event) -> TaskStepResult:
         return hours().once(stop)
@@ -151,7 +156,7 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
         shared=shared,
         receivers=receivers_of(core, shared, handler, opened, only),
         sending=sending(settings, store, shared.stop, signs, asking(store, post, client.whoami), limits=limits),
-        tasks=scheduled(settings, store, (agents, rules), replies, aggregate=aggregate_once),
+        tasks=scheduled(settings, store, (reports, agents, rules), replies, aggregate=aggregate_once),
         issue_sync=issue_sync,
         mailer=post,
         rules=rules,

@@ -2,11 +2,13 @@
 
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.piggyback import Piggyback
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.tasks.receive.planner import Planner
 from redmine_mailbridge.util.dataclass import dataclass
+from redmine_mailbridge.wiring.answers import answer_field
 from redmine_mailbridge.wiring.planner import planner
 from redmine_mailbridge.wiring.redmine import fact_finder, metadata_of, redmine_client
 from redmine_mailbridge.wiring.store import message_queries
@@ -14,7 +16,7 @@ from redmine_mailbridge.wiring.store import message_queries
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What all the rest is wired to."""
+    """What all the rest is wired to. `piggyback` is the field that is written with other requests, if there is one."""
 
     settings: Settings
     store: Store
@@ -22,6 +24,7 @@ class Core:
     client: Client
     metadata: MetadataCache
     planner: Planner
+    piggyback: Piggyback | None
 
 
 def core_of(settings: Settings, store: Store) -> Core:
@@ -35,4 +38,5 @@ def core_of(settings: Settings, store: Store) -> Core:
         client=client,
         metadata=metadata,
         planner=planner(settings, store, fact_finder(client, metadata, settings.redmine)),
+        piggyback=answer_field(settings, store, metadata),
     )

@@ -19,6 +19,7 @@ from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.issue_visibility import visible_issue
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.piggyback import Piggyback
 from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
@@ -35,6 +36,7 @@ from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
+from redmine_mailbridge.wiring.answers import bounce_status, held_answers
 from redmine_mailbridge.wiring.sending import sent_by
 from redmine_mailbridge.wiring.store import issues as issues_of
 from redmine_mailbridge.wiring.store import outbox
@@ -147,6 +149,7 @@ def agent_answers(
     *,
     issue_sync: IssueSync,
     mailer: IssueMailer,
+    piggyback: Piggyback | None = None,
 ) -> AgentNoteMailer:
     """The step of the update that keeps the copy of Redmine's issues and mails what agents write."""
     mailings = {
@@ -174,12 +177,14 @@ def agent_answers(
         delivery_failures=DeliveryFailures(
             outbox(store),
             Notices(store.database, store.clock),
-            Writer(client, metadata),
+            Writer(client, metadata, piggyback),
             settings.redmine.markup,
             intents=NoteIntents(store.database),
             settle=settings.redmine.settle.total_seconds(),
             turns=IssueTurns("private notes", client.whoami, issues.record),
+            bounce_status=bounce_status(settings, store, metadata),
         ),
+        held=held_answers(settings, store),
         mailings=mailings,
         text_format=settings.redmine.markup,
     )

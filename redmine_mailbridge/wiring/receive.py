@@ -68,7 +68,7 @@ def _executor(core: Core, answers: AutoReplies, stop: threading.Event) -> PlanEx
     return PlanExecutor(
         core.store,
         core.message_queries,
-        Writer(core.client, core.metadata),
+        Writer(core.client, core.metadata, core.piggyback),
         core.metadata,
         WriteRules(redmine.settle.total_seconds(), redmine.marker_field, redmine.markup),
         groups=Groups(core.client, core.metadata),

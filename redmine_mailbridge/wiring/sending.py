@@ -78,7 +78,7 @@ def sending(
         out = sent[name]
         account = tuple(other for other, its in sent.items() if _account(its) == _account(out))
         if out.transport == "console":
-            lines[name] = SendingAccount(ConsoleTransport, 0, 0, account)
+            lines[name] = SendingAccount(ConsoleTransport, 0, 0, account, reports=box.answers.report != "field")
         elif out.server is not None:
             tokens = token_of(signs, outgoing_connection(name, box, settings))
             lines[name] = SendingAccount(
@@ -87,6 +87,7 @@ def sending(
                 out.most_a_minute,
                 account,
                 reserved=out.most_a_day // 2 if any(other in answering for other in account) else 0,
+                reports=box.answers.report != "field",
             )
     book = task_book(store)
     copier = sent_copier(settings, store, stop, signs, limits)

@@ -7,6 +7,7 @@ from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.piggyback import Piggyback
 from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.settings.calendars import calendars
 from redmine_mailbridge.settings.mailbox import MailboxSettings
@@ -33,6 +34,7 @@ def time_rules(
     *,
     issue_sync: IssueSync,
     mailer: IssueMailer,
+    piggyback: Piggyback | None = None,
     now: Callable[[], float] | None = None,
 ) -> RuleRunner:
     """What carries out the rules of time. `now` is the clock by which rules are due (None: the store's)."""
@@ -48,7 +50,7 @@ def time_rules(
         issue_sync=issue_sync,
         issues=issues,
         rule_runs=RuleRuns(store.database, store.clock),
-        writer=Writer(client, metadata),
+        writer=Writer(client, metadata, piggyback),
         change=RuleChange(metadata, text_format),
         # a rule that sends `closed` says so itself; answers.closed is about every other closing
         mail=RuleMail(

@@ -46,7 +46,7 @@ def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float)
     line = f"{answer.kind} to {answer.recipient}"
     if db.execute(known).first() is not None:
         return True, f"queued before: {line}"
-    why_not = answer.why_not(_counter(db, answer, now))
+    why_not = answer.why_not(counter(db, answer, now))
     if why_not is not None:
         return False, f"{why_not} ({line})"
     values = {
@@ -69,8 +69,10 @@ def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float)
     return True, f"queued: {line}"
 
 
-def _counter(db: sa.Connection, answer: NewAnswer, now: float) -> CountMails:
-    """Counts messages, not recipients: the copies of one message are one."""
+def counter(db: sa.Connection, answer: NewAnswer, now: float) -> CountMails:
+    """Given an open transaction, a message and a time, return what counts the messages similar to it before then:
+    messages, not recipients, since the copies of one message are one.
+    """
 
     def count(by: str, seconds: float) -> int:
         conditions: list[sa.ColumnElement[bool]] = [

@@ -76,15 +76,21 @@ class Outbox:
         with self._database.read() as db:
             return db.execute(sa.select(outbox.c.state).where(outbox.c.id == mail.id)).scalar() == QUEUED
 
-    def sent(self, mail: QueuedMail, words: str, *, copy_due: bool = False) -> None:
-        """The server accepted it; `copy_due`: it gets a copy in the mailbox's Sent folder (`sent_copies.py`)."""
+    def sent(self, mail: QueuedMail, words: str, *, copy_due: bool = False, report_due: bool = False) -> None:
+        """The server accepted it; `copy_due`: it gets a copy in the mailbox's Sent folder (`sent_copies.py`);
+        `report_due`: its issue is updated (`answers.py`).
+        """
         values = {"state": SENT, "sent_at": self.clock(), "reason": words, "tries": mail.tries + 1}
-        values["copy_due"] = copy_due
+        values |= {"copy_due": copy_due, "report_due": report_due}
         self._change(mail, values, f"sent: {mail.kind} to {mail.recipient}: {words}")
 
-    def failed(self, mail: QueuedMail, words: str) -> None:
-        """The server permanently rejected it. One that was discarded meanwhile stays so."""
-        values = {"state": FAILED, "reason": words, "tries": mail.tries + 1}
+    def failed(self, mail: QueuedMail, words: str, *, offered: bool = False) -> None:
+        """The server permanently rejected it, for which it was `offered`, or it must not be sent. One that was
+        discarded meanwhile stays so.
+        """
+        values: dict[str, Any] = {"state": FAILED, "reason": words, "tries": mail.tries + 1}
+        if offered and mail.offered_at is None:
+            values["offered_at"] = self.clock()
         self._change(mail, values, f"not sent: {mail.kind} to {mail.recipient}: {words}", only=QUEUED)
 
     def later(

@@ -16,6 +16,8 @@ from redmine_mailbridge.store.tables import outbox, outgoing_content
 from redmine_mailbridge.util.dataclass import dataclass
 
 QUEUED, SENT, FAILED, BOUNCED, DISCARDED = "queued", "sent", "failed", "bounced", "discarded"
+LIMIT_REACHED = "waits: the sending limit is reached"
+"""The reason of a message that waits since it exceeds a limit of its account."""
 HEADER_BYTES = 60_000
 """Of a mail in a list: its header is within."""
 

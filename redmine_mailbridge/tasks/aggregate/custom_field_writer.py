@@ -5,6 +5,7 @@ Redmine ignores a write of the same value, so a crash between writing and record
 
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ import structlog
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.piggyback import Piggyback, send_with_field
 from redmine_mailbridge.redmine.verification import issue_mismatches
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.aggregate_results import AggregateResults
@@ -37,10 +39,19 @@ class DesiredValues:
 class CustomFieldWriter:
     """Writes to at most `most` issues and projects a run."""
 
-    def __init__(self, client: Client, metadata: MetadataCache, results: AggregateResults, *, most: int = 100) -> None:
+    def __init__(
+        self,
+        client: Client,
+        metadata: MetadataCache,
+        results: AggregateResults,
+        piggyback: Piggyback | None = None,
+        *,
+        most: int = 100,
+    ) -> None:
         self._client = client
         self._metadata = metadata
         self._results = results
+        self._piggyback = piggyback
         self._most = most
 
     def write(self, desired_values: Iterator[DesiredValues], stop: threading.Event, now: float) -> tuple[int, int]:
@@ -80,15 +91,28 @@ class CustomFieldWriter:
             if not fields:
                 return missing
             path = f"/{desired.kind}s/{desired.of}.json"
-            with side_effect(SideEffect.WRITE_FIELD):
-                self._client.put(path, {desired.kind: {"custom_fields": fields}})
+            self._put(desired, path, {desired.kind: {"custom_fields": fields}})
             updated: dict[str, Any] = self._client.get(path)[desired.kind]
+            if self._piggyback is not None and desired.kind == "issue":
+                self._piggyback.confirm(desired.of, updated)
         except RedmineRefused as error:
             return dict.fromkeys(values, str(error))
         mismatches = "; ".join(str(line) for line in issue_mismatches({"custom_fields": fields}, updated))
         return missing | (
             dict.fromkeys((name for name in values if name not in missing), mismatches) if mismatches else {}
         )
+
+    def _put(self, desired: DesiredValues, path: str, body: dict[str, Any]) -> None:
+        """Send the values, and with those of an issue the field that is due."""
+        send = partial(self._send, path)
+        if self._piggyback is None or desired.kind != "issue":
+            send(body)
+        else:
+            send_with_field(self._piggyback, desired.of, body, send)
+
+    def _send(self, path: str, body: Mapping[str, Any]) -> None:
+        with side_effect(SideEffect.WRITE_FIELD):
+            self._client.put(path, body)
 
     def _ids(self, desired: DesiredValues) -> Mapping[str, int]:
         if desired.kind == "issue":

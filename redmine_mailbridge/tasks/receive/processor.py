@@ -206,7 +206,9 @@ class MessageProcessor:
         )
 
     def _bounced(self, message: Message, *, noted: bool) -> None:
-        """Given a delivery report, record which sent mails failed permanently. A delay changes nothing."""
+        """Given a delivery report, record which sent mails failed permanently. A delay changes nothing. `noted`: the
+        report becomes a note, so that another one is needed only for a change of the status.
+        """
         failed = {bounced.recipient.lower(): bounced for bounced in message.automatic.bounced if bounced.hard}
         hard = {spelling: bounced for address, bounced in failed.items() for spelling in spellings(address)}
         copies = [copy for copy in self._outbox.copies(message.automatic.about) if copy.state in {QUEUED, SENT}]
@@ -215,7 +217,9 @@ class MessageProcessor:
             failure = hard.get(mail.recipient) or only  # a relay may have rewritten the address
             if failure is not None:
                 reason = " ".join(f"{failure.status} {failure.diagnostic}".split())[:300] or "not delivered"
-                self._outbox.bounced(mail, reason, reported=noted)
+                context = self._planner.contexts.get(mail.mailbox)
+                moves = context is not None and context.route.issue.bounce_status is not None
+                self._outbox.bounced(mail, reason, reported=noted and not moves)
 
     def _copy(self, row: StoredMail, original: StoredMail) -> ProcessingResult:
         """Close a copy with the result of the original."""

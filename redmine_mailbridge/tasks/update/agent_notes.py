@@ -39,6 +39,7 @@ from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions, RateLimited
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
+from redmine_mailbridge.tasks.update.held_answers import HeldAnswers
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_content import NoteContent, NoteContentComposer
@@ -65,11 +66,13 @@ class AgentNoteMailer:
         metadata: MetadataCache,
         *,
         delivery_failures: DeliveryFailures,
+        held: HeldAnswers,
         mailings: Mapping[str, NoteMailPolicy],
         text_format: TextFormat,
     ) -> None:
         self._turns = IssueTurns("answers", client.whoami, issues.record)
         self._delivery_failures = delivery_failures
+        self._held = held
         self._issue_sync = issue_sync
         self._issues = issues
         self._decisions = answered
@@ -145,6 +148,7 @@ class AgentNoteMailer:
             except RateLimited as error:
                 log.info("answers.held_back", issue=number, journal=journal_id, reason=str(error))
                 if by_agent:
+                    self._held.report_note(row, journal_id, error)
                     break  # later notes of this issue wait for it
         return queued
 

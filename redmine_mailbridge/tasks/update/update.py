@@ -1,6 +1,7 @@
 """The update task: processes existing issues, step by step.
 
 replies    customers' replies that waited for this task become notes
+reports    issues show which agents' notes were sent, and which wait for a limit
 answers    agents' notes are sent by mail
 rules      time-based rules remind, close or escalate
 """

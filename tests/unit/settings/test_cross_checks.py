@@ -230,3 +230,16 @@ def test_expressions_are_linear(tmp_path: Path) -> None:
     (pattern,) = loaded(tmp_path, {"a": box}).mailboxes["a"].reading.options("textile").delimiters
 
     assert not pattern.fullmatch("a" * 100_000)
+
+
+def test_a_field_at_once_without_a_field(tmp_path: Path) -> None:
+    """A field that is to be written at once must be named; the other ways need none."""
+    at_once = BOX | {"answers": {"report": "field_at_once"}}
+    assert "set issue.last_answer_field" in refused(tmp_path, {"a": at_once})
+    named = at_once | {"issue": {"project": "p", "last_answer_field": "Last answer"}}
+    box = loaded(tmp_path, {"a": named}).mailboxes["a"]
+    assert ("field_at_once", {"last answer"}) == (box.answers.report, box.route.own_fields)
+    assert (
+        "private_note"
+        == loaded(tmp_path, {"a": BOX | {"answers": {"report": "private_note"}}}).mailboxes["a"].answers.report
+    )

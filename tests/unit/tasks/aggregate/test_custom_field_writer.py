@@ -1,7 +1,8 @@
 """Figures in custom fields: what changed is written once, and what Redmine does not take is said."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from redmine_mailbridge.store.aggregate_results import AggregateResults
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.aggregate.custom_field_writer import TRY_AGAIN, CustomFieldWriter, DesiredValues
 from tests.unit.redmine.tiny import Tiny, serve
-from tests.unit.tasks.custom_fields_twin import Fields
+from tests.unit.tasks.custom_fields_twin import FIRST, Fields
 
 NOW = 1_780_000_000.0
 
@@ -104,3 +105,36 @@ def test_no_more_than_a_run_may_write(redmine: Fields, writer: CustomFieldWriter
     stop = threading.Event()
     stop.set()
     assert (0, 0) == writer.write(iter([wanted(9, Hours="1.00")]), stop, NOW)
+
+
+class Along:
+    """A field that goes along with the figures of issues."""
+
+    def __init__(self) -> None:
+        self.results: list[tuple[int, str]] = []
+
+    def due(self, issue: int) -> dict[str, Any]:
+        assert issue < 7  # never asked of a project
+        return {"id": FIRST["id"], "value": "today"}
+
+    def confirm(self, issue: int, issue_data: Mapping[str, Any]) -> None:
+        self.results.append((issue, next(str(f["value"]) for f in issue_data["custom_fields"] if f["id"] == 32)))
+
+    def reject(self, issue: int, why: str) -> None:
+        self.results.append((issue, why))
+
+
+def test_a_field_goes_along_with_the_figures(redmine: Fields, tiny: Tiny, results: AggregateResults) -> None:
+    """An issue that is written anyway gets the field in the same request, and is not written for it alone; where both
+    are refused, the figures are tried without it.
+    """
+    client, along = Client(Connection(tiny.url, "key")), Along()
+    writer = CustomFieldWriter(client, MetadataCache(client), results, along)
+    assert (2, 0) == write(writer, wanted(5, Hours="1.50"), wanted(7, "project", Hours="12.00"))
+    assert [("issues/5", {31: "1.50", 32: "today"}), ("projects/7", {31: "12.00"})] == redmine.writes
+    assert [(5, "today")] == along.results
+    assert (0, 0) == write(writer, wanted(5, Hours="1.50"))
+    redmine.closed = {"issues/5"}
+    before = sum(seen.method == "PUT" for seen in tiny.seen)
+    assert (0, 1) == write(writer, wanted(5, Hours="2.00"))
+    assert (2, 1) == (sum(seen.method == "PUT" for seen in tiny.seen) - before, len(along.results))
