@@ -93,6 +93,7 @@ _FRAME: Mapping[str, Any] = {
     "text": "It burns.\nWhat shall we do?",
     "html": "<p>It burns.<br>What shall we do?</p>",
     "reply_line": "",
+    "signature": {"text": "Example Ltd, 1 Main Street", "html": "Example Ltd, 1 Main Street"},
     "reference": "mbz4711z29e220a2zmsqhcvrpieth12k23fl1bhv7gn",
     "issue": {"id": 4711},
 }
@@ -119,6 +120,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     },
     "alert": {**_ALWAYS, "alert": {"title": "Mail cannot be read", "text": "support: login refused", "since": _THEN}},
     "frame": {**_ALWAYS, **_FRAME},
+    "signature": {**_ALWAYS, "issue": {"id": 4711}, "agent": {"name": "Anna Agent"}},
 }  # fmt: skip
 """By kind. Sending provides exactly these; `check` reports any other variable in a template as an error."""
 KINDS = tuple(EXAMPLES)

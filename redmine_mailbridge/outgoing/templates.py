@@ -5,7 +5,7 @@ taken from the built-in templates. All run in a sandbox (`outgoing.sandbox`) tha
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,9 @@ import structlog
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.reasons import reason
-from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS, CustomFieldValues
+from redmine_mailbridge.outgoing.signature import SIGNATURE, UNSIGNED, TeamSignature, as_signature, signature_variables
+from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS
+from redmine_mailbridge.outgoing.unknown_variables import unknown_variables
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.util.suggest import did_you_mean
@@ -35,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 FRAME = "frame"
 """The layout around each mail: a template beside the kinds of mail, found and edited like these."""
+_SPOKEN = tuple(kind for kind in KINDS if kind != SIGNATURE)
+"""The templates that make a language one of mail: a signature alone does not."""
 FILES = ("subject.txt", "body.txt", "body.html")
 
 BUILT_IN = Path(__file__).parent / "templates"
@@ -74,8 +78,9 @@ class Templates:
 
     def preview(self, kind: str, language: str) -> Rendered:
         """Given a kind of mail and a language, return the whole mail with made-up values. Raise SettingsError when a
-        template of it is faulty.
+        template of it is faulty. That of the signature is below an answer.
         """
+        kind = "answer" if kind == SIGNATURE else kind
         values = {**EXAMPLES[kind], **({"reason": reason("replies_only", language)} if kind == "refused" else {})}
         if kind == FRAME:
             return self.render(kind, language, values)
@@ -88,8 +93,14 @@ class Templates:
         render: Callable[[str, str, Mapping[str, Any]], Rendered], kind: str, language: str,
         variables: Mapping[str, Any], around: Mapping[str, Any],
     ) -> Rendered:  # fmt: skip
+        signature = _signature(render, kind, language, variables, around)
+        if signature.names_agent:
+            variables = {**variables, "note": {**variables["note"], "signed": True}}
         inner = render(kind, language, variables)
-        values = {**around, "subject": inner.subject, "text": inner.text.strip("\n"), "html": inner.html.strip()}
+        values = {
+            **around, "subject": inner.subject, "text": inner.text.strip("\n"), "html": inner.html.strip(),
+            "signature": {"text": signature.text, "html": signature.html},
+        }  # fmt: skip
         whole = render(FRAME, language, values)
         return Rendered(inner.subject, f"{whole.text.strip()}\n", whole.html if inner.html else "")
 
@@ -100,7 +111,8 @@ class Templates:
         """
         folder = self.folder(kind, language)
         variables = {**variables, "language": folder.name}
-        subject = self._fill(folder / "subject.txt", variables, escaped=False)
+        heading = folder / "subject.txt"
+        subject = "" if kind == SIGNATURE else self._fill(heading, variables, escaped=False)
         text = self._fill(folder / "body.txt", variables, escaped=False)
         page = folder / "body.html"
         return Rendered(
@@ -126,7 +138,7 @@ class Templates:
             tree = self._parsed(file)
             from_outside = meta.find_undeclared_variables(tree) - set(self._text.globals)
             seen = set[str]()
-            for line, why in (*_unknown(tree, from_outside, known), *_unknown_of_items(tree, from_outside, known)):
+            for line, why in unknown_variables(tree, from_outside, known):
                 if why not in seen:
                     seen.add(why)
                     yield f"{file}, line {line}: {why}"
@@ -143,7 +155,7 @@ class Templates:
 
     def languages(self, *kinds: str) -> list[str]:
         """Given kinds (none: all), return the languages of their templates, the admin's and built-in ones, sorted."""
-        roots = [root / kind for root in (self._own, BUILT_IN) if root is not None for kind in kinds or KINDS]
+        roots = [root / kind for root in (self._own, BUILT_IN) if root is not None for kind in kinds or _SPOKEN]
         folders = (folder for root in roots if root.is_dir() for folder in root.iterdir())
         return sorted({folder.name for folder in folders if (folder / "body.txt").is_file()})
 
@@ -220,9 +232,35 @@ def check_templates(templates: Templates, language: str, kinds: Iterable[str] = 
             problems += unknown
             if not unknown:
                 templates.render(kind, language, EXAMPLES[kind])
+                problems += _without_signature(templates, language) if kind == FRAME else []
         except SettingsError as error:
             problems.append(str(error))
     return problems
+
+
+def _signature(
+    render: Callable[[str, str, Mapping[str, Any]], Rendered], kind: str, language: str,
+    variables: Mapping[str, Any], around: Mapping[str, Any],
+) -> TeamSignature:  # fmt: skip
+    if kind in UNSIGNED:
+        return TeamSignature()
+    values = signature_variables(variables, around)
+    rendered = render(SIGNATURE, language, values)
+    return as_signature(rendered.text, rendered.html, values["agent"]["name"])
+
+
+def _without_signature(templates: Templates, language: str) -> list[str]:
+    """A line if the layout of all mails leaves the signature out; what is wrong with that is a line of its own."""
+    try:
+        rendered = templates.render(SIGNATURE, language, EXAMPLES[SIGNATURE])
+    except SettingsError:
+        return []
+    signature = as_signature(rendered.text, rendered.html, "")
+    shown = {"text": signature.text, "html": signature.html}
+    frame = templates.render(FRAME, language, {**EXAMPLES[FRAME], "signature": shown})
+    missing = signature.text not in frame.text or (frame.html and signature.html not in frame.html)
+    folder = templates.folder(FRAME, language)
+    return [f"{folder}: signature.text or signature.html is not used"] if missing else []
 
 
 def _sandbox(*, escaped: bool) -> "sandbox.Sandbox":
@@ -235,64 +273,3 @@ def _sandbox(*, escaped: bool) -> "sandbox.Sandbox":
 def _in_language(context: "jinja2.runtime.Context", value: Any) -> Any:
     """Given a value in {{ }}, return what the mail says: a date in the mail's language, all else as it is."""
     return value.in_language(str(context.get("language", ""))) if isinstance(value, Moment) else value
-
-
-def _unknown(tree: "nodes.Node", names: Collection[str], known: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
-    """Given a tree, the names to check and the known values, yield line and text of each undefined expression."""
-    for node in tree.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):
-        path = _path(node)
-        why = _missing(path, known) if path is not None and path[0] in names else None
-        if why is not None:
-            yield node.lineno, why
-
-
-def _unknown_of_items(
-    tree: "nodes.Node", names: Collection[str], known: Mapping[str, Any]
-) -> Iterator[tuple[int, str]]:
-    """The same for the names that loops over known lists give to their items."""
-    for loop in tree.find_all(nodes.For):
-        items: nodes.Node | None = loop.iter
-        while isinstance(items, nodes.Filter) and items.name in sandbox.SAME_ITEMS:
-            items = items.node
-        path = _path(items) if items is not None else None
-        if path is None or path[0] not in names or not isinstance(loop.target, nodes.Name) or _missing(path, known):
-            continue
-        known_value: Any = known
-        for word in path:
-            known_value = known_value[word] if isinstance(known_value, Mapping) else getattr(known_value, word, None)
-        if isinstance(known_value, list) and known_value and isinstance(known_value[0], Mapping):
-            item = {loop.target.name: known_value[0]}
-            for statement in loop.body:
-                yield from _unknown(statement, item, item)
-
-
-def _path(node: "nodes.Node") -> list[str] | None:
-    """Given an expression such as issue.id or fields["x"], return its words; None when it is another."""
-    match node:
-        case nodes.Name():
-            return [node.name]
-        case nodes.Getattr():
-            before = _path(node.node)
-            return None if before is None else [*before, node.attr]
-        case nodes.Getitem(arg=nodes.Const(value=str(word))):
-            before = _path(node.node)
-            return None if before is None else [*before, word]
-    return None
-
-
-def _missing(path: list[str], known: Mapping[str, Any]) -> str | None:
-    """Given the words of an expression, return what is wrong with it; None when there is such a thing."""
-    here: Any = known
-    for number, word in enumerate(path):
-        if isinstance(here, CustomFieldValues):
-            return None
-        if isinstance(here, Mapping):
-            if word not in here:
-                name = ".".join(path[: number + 1])
-                return f"{name} does not exist here{did_you_mean(word, list(here))}"
-            here = here[word]
-        elif not hasattr(here, word):
-            return f"{'.'.join(path[: number + 1])} does not exist here"
-        else:
-            return None
-    return None

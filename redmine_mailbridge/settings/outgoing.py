@@ -111,7 +111,8 @@ class OutgoingSettings(SettingsTable):
     )
     time_zone: ZoneName | None = setting("The time zone of dates in messages.", None, shown="this machine's")
     templates: FilePath | None = setting(
-        "A folder with your own templates; `redmine-mailbridge templates copy` fills it.",
+        "A folder with your own templates, the team's signature among them; `redmine-mailbridge templates copy` fills "
+        "it.",
         None,
         shown="the built-in ones",
     )

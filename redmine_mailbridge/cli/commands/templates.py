@@ -71,11 +71,13 @@ def copy(folder: Path, kinds: tuple[str, ...]) -> None:
 def preview(kind: str, language: str, folder: Path | None, *, as_html: bool) -> None:
     """Show a message of KIND with sample values."""
     from redmine_mailbridge.errors import SettingsError
+    from redmine_mailbridge.outgoing.signature import SIGNATURE
     from redmine_mailbridge.outgoing.templates import Templates
 
     _require_kind(kind)
     templates = Templates(folder)
-    if problem := templates.problem(language, kind):
+    shown = "answer" if kind == SIGNATURE else kind
+    if problem := templates.problem(language, shown):
         raise SettingsError(problem)
     texts = templates.preview(kind, language)
     click.secho(texts.subject, bold=True)

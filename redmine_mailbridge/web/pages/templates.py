@@ -25,6 +25,7 @@ ABOUT = {
     "budget": "warns an administrator that a budget is nearly used up",
     "alert": "informs an administrator of a lasting failure or a recovery",
     "frame": "the layout that all mails share",
+    "signature": "the team's signature below mail to customers; shown here below an answer",
 }
 
 
