@@ -61,6 +61,8 @@ class OutgoingFile:
     content: bytes = field(repr=False)
     content_id: str = ""
     """Of a picture that the HTML shows in place, without <>."""
+    attachment: int = field(default=0, compare=False)
+    """Its ID in Redmine, by which sending asks whether it is still there; 0: it is from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

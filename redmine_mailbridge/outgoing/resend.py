@@ -7,7 +7,7 @@ from redmine_mailbridge.mail.message_ids import TO_TEAM
 from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mail.mailer import PRIVATE
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
-from redmine_mailbridge.redmine.issue_visibility import ShowIssue
+from redmine_mailbridge.redmine.issue_visibility import ShowIssue, VisibleIssue
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.outgoing.rows import FAILED, QueuedMail
 
@@ -55,4 +55,19 @@ def why_not(  # noqa: PLR0911 - a list of reasons
     note = _OF_NOTE.fullmatch(signed.serial) if signed is not None else None
     if note is not None and visible.journal(int(note[1] or note[2])) is None:
         return "its note is private now, or gone"
-    return ""
+    return _deleted(mail, visible)
+
+
+def _deleted(mail: QueuedMail, visible: VisibleIssue) -> str:
+    """Why a mail is not sent some of whose files were deleted since; "" if all are there."""
+    existing = {str(file["id"]) for file in visible.issue_data.get("attachments", ())}
+    gone = [number for number in (mail.files or "").split() if number not in existing]
+    if not gone:
+        return ""
+    details = (detail for entry in visible.issue_data.get("journals", ()) for detail in entry.get("details", ()))
+    names = {
+        str(detail.get("name")): str(detail["new_value"])
+        for detail in details
+        if detail.get("property") == "attachment" and detail.get("new_value")
+    }
+    return f"deleted in Redmine since: {', '.join(names.get(number, number) for number in gone)}"

@@ -165,7 +165,7 @@ outbox = Table(
     *_required(Text, "message_id"), *_optional(Text, "content_hash"), *_required(Text, "state"),
     Column("tries", Integer, nullable=False),
     Column("next_try_at", Double, nullable=False), *_required(Double, "created_at"),
-    *_optional(Double, "offered_at", "sent_at"), *_optional(Text, "reason"),
+    *_optional(Double, "offered_at", "sent_at"), *_optional(Text, "reason", "files"),
     Column("reported", Boolean, nullable=False, default=False, server_default=false()),
     Column("copy_due", Boolean, nullable=False, default=False, server_default=false()),
     Column("report_due", Boolean, nullable=False, default=False, server_default=false()),

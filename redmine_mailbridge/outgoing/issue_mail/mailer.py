@@ -219,6 +219,7 @@ class IssueMailer:
                 issue=issue,
                 among=BY_PEOPLE if outgoing_message.kind in BY_PEOPLE else None,
                 person="" if outgoing_message.kind in BY_PEOPLE else without_subaddress(person.key),
+                files=tuple(file.attachment for file in outgoing_message.files if file.attachment),
             )
             for person in people
         )

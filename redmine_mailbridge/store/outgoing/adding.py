@@ -22,6 +22,7 @@ class NewAnswer:
     `among` are the kinds of messages that the counter includes, all if it is None. `person` is the address (lower case)
     that it counts for: the recipient's without its subaddress after "+" (RFC 5233), which anyone can vary;
     "": the recipient unchanged.
+    `files` are the attachments of Redmine in it, by ID: sending asks whether they are still there.
     """
 
     mailbox: str
@@ -34,6 +35,7 @@ class NewAnswer:
     issue: int | None = None
     among: frozenset[str] | None = None
     person: str = ""
+    files: tuple[int, ...] = ()
 
 
 def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float) -> tuple[bool, str]:
@@ -62,6 +64,7 @@ def queue(db: sa.Connection, mail_id: int | None, answer: NewAnswer, now: float)
         "tries": 0,
         "next_try_at": 0.0,
         "created_at": now,
+        "files": " ".join(map(str, answer.files)) or None,
     }
     body = {"hash": values["content_hash"], "content": answer.content}
     insert_missing(db, outgoing_content, body)

@@ -28,7 +28,8 @@ class QueuedMail:
 
     `mail_id` is the message whose history records it: the one that it answers, or that created its issue; None for an
     alert to the admin. `content` is empty once it is deleted. `offered_at`: when it was first offered to the server.
-    `reported`: the failed delivery is noted on its issue.
+    `reported`: the failed delivery is noted on its issue. `files`: the IDs of its attachments in Redmine, with blanks
+    between them.
     """
 
     id: int
@@ -48,6 +49,7 @@ class QueuedMail:
     reason: str | None
     reported: bool = False
     offered_at: float | None = None
+    files: str | None = None
 
     @property
     def offered_before(self) -> bool:

@@ -72,10 +72,12 @@ class NoteContentComposer:
             picture = self._scaled(attachment, data, policy, content) if names else None
             if picture is not None:
                 file = OutgoingFile(
-                    _picture_name(attachment, picture), picture.content_type, picture.content, picture.shown.content_id
-                )
+                    _picture_name(attachment, picture), picture.content_type, picture.content, picture.shown.content_id,
+                    attachment=_number(attachment),
+                )  # fmt: skip
             else:
-                file = OutgoingFile(_name(attachment), str(attachment.get("content_type") or TYPE), data)
+                content_type = str(attachment.get("content_type") or TYPE)
+                file = OutgoingFile(_name(attachment), content_type, data, attachment=_number(attachment))
             if len(file.content) > room:
                 content.left_out.append(f"{_name(attachment)} ({format_size(len(file.content))})")
                 continue
