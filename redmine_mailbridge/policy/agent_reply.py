@@ -51,7 +51,10 @@ def judge(context: DecisionContext, match: IssueMatch, issue: Issue, *, by_hand:
         return JudgedReply(context, match)
     obstacle = _obstacle(context, match)
     if obstacle is None:
-        context.steps.add(f"the reply of the agent {agent.login} is sent to the requester (agent_replies)")
+        context.steps.add(
+            f"the reply of the agent {agent.login} is treated like a note in Redmine: answers.notes decides whether it "
+            "is sent to the requester (agent_replies)"
+        )
         return JudgedReply(context, match, AgentReply(to_requester=True))
     why = OBSTACLES[obstacle]
     context.steps.add(f"the reply of the agent {agent.login} is private and not sent to the requester: {why}")

@@ -58,7 +58,7 @@ SHOWN: dict[str, tuple[str, str]] = {
     ),
     "issue.agent_replies": (
         'from = anna | auth = passed | ref = tag:10 | sees = yes | notes = yes | set = agent_replies = "mail"',
-        "the reply of the agent anna is sent to the requester (agent_replies)",
+        "the reply of the agent anna is treated like a note in Redmine: answers.notes decides",
     ),
     "issue.keywords_from": (
         'text = Priority: High | set = allow_override = "priority"; keywords_from = "anyone"',

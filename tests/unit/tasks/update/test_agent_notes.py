@@ -323,3 +323,26 @@ def test_an_agents_reply_that_everybody_has(desk: HelpDesk) -> None:
             ((line, notified_by),) = db.exec_driver_sql("SELECT line, notified_by FROM answer").fetchall()
     assert [] == new_mails(desk)
     assert (f"not mailed: the agent's mail went to {KIM} directly", "mailed") == (line.partition(": ")[2], notified_by)
+
+
+def test_a_reply_by_mail_without_the_marker_is_not_said_to_be_sent(desk: HelpDesk) -> None:
+    """Where only marked notes are mailed, the record of an agent's reply without the marker does not claim that the
+    customer gets it; with the marker it is mailed, without it.
+    """
+    answers = {"notes": "marked"}
+    issue = {"trust": "authenticated", "agent_replies": "mail"}
+    desk.change({"mailboxes": {"desk": {"issue": issue, "answers": answers}}})
+    received(desk)
+    desk.mail(writes("anna@example.com", subject="Re: [#1] Printer", text="Press it."))
+    for _ in range(2):
+        desk.turn()
+    assert [] == new_mails(desk)
+    story = desk.story()
+    assert "not mailed: it does not start with /mail" in story
+    assert "the reply of the agent anna is sent to the requester" not in story
+    assert "treated like a note in Redmine: answers.notes decides whether it is sent to the requester" in story
+    desk.mail(writes("anna@example.com", subject="Re: [#1] Printer", text="/mail Press it."))
+    for _ in range(2):
+        desk.turn()
+    ((_, mail),) = new_mails(desk)
+    assert ("Press it." in text_of(mail), "/mail" in text_of(mail)) == (True, False)
