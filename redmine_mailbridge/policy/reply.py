@@ -111,10 +111,14 @@ def _changes(
 
 
 def _status(context: DecisionContext, match: IssueMatch, issue: Issue, *, by_agent: bool) -> str | None:
-    """The status of an issue after a reply: by the map of statuses, or by reopening; None: unchanged."""
+    """The status of an issue after a reply: by the map of statuses, or by reopening; None: unchanged. A private
+    note of an agent changes none.
+    """
     settings = context.route.issue
     if not context.message.automatic.may_change_status or (issue.closed and settings.closed_reply != "reopen"):
         return None
+    if by_agent and match.private:
+        return None  # it is a word among the team, or nothing proves that it is theirs
     mapped = None
     if not by_agent and _by_customer(context, match, issue):
         after = {before.lower(): after for before, after in settings.reply_status.items()}

@@ -262,3 +262,22 @@ def test_a_reply_to_the_notice_is_the_teams() -> None:
     mail = replace(message(row), in_reply_to=(signed,))
     plan = decide(mail, route_of(row["set"], row), identity(row), facts(row))
     assert (10, True) == (plan.issue, plan.private_note), plan.steps
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "reopened"),
+    [
+        ({}, MAIL, True),
+        ({"text": "/private\nA secret."}, MAIL, False),
+        ({}, 'agent_replies = "private"', False),
+        ({"auth": "unknown", "mailed": "anna", "ref": "signed:30"}, MAIL, False),
+        ({"text": "", "ref": "tag:30 marker:30"}, MAIL, False),
+    ],
+)
+def test_a_private_note_reopens_nothing(changes: dict[str, str], settings: str, reopened: bool) -> None:
+    """A closed issue is reopened by what its requester receives, not by a word among the team, nor by a reply that is
+    withheld.
+    """
+    plan = planned(AGENT | {"ref": "tag:30"} | changes, f'{settings}; closed_reply = "reopen"')
+    assert (30, not reopened) == (plan.issue, plan.private_note), plan.steps
+    assert reopened == ("status" in plan.fields.names), plan.steps
