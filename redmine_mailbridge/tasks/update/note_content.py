@@ -37,6 +37,10 @@ MOST_NAMES = 50
 """Users whom a note mentions that are looked up in Redmine; the others stay as they are written."""
 MOST_PICTURES = 30
 """Pictures of a note that are shown in place; others are attached."""
+MOST_MISFITS = 3
+"""Pictures of a note that are downloaded and do not fit even scaled; after them, none that is larger than what is left
+of the limit is downloaded.
+"""
 TYPE = "application/octet-stream"
 
 
@@ -64,9 +68,11 @@ class NoteContentComposer:
         content, room = NoteContent(), policy.max_attachments
         keys = self._pictures(note, policy, redmine_url, content)
         shown: dict[str, rendering.ShownPicture] = {}
+        misfits = 0
         for attachment in note.files:
             names = [key for key, number in keys.items() if number == _number(attachment)]
-            data = self._download(attachment, LARGEST_PICTURE if names else room, content)
+            may_scale = bool(names) and misfits < MOST_MISFITS
+            data = self._download(attachment, LARGEST_PICTURE if may_scale else room, content)
             if data is None:
                 continue
             picture = self._scaled(attachment, data, policy, content) if names else None
@@ -79,6 +85,7 @@ class NoteContentComposer:
                 content_type = str(attachment.get("content_type") or TYPE)
                 file = OutgoingFile(_name(attachment), content_type, data, attachment=_number(attachment))
             if len(file.content) > room:
+                misfits += picture is not None
                 content.left_out.append(f"{_name(attachment)} ({format_size(len(file.content))})")
                 continue
             if picture is not None:
@@ -86,7 +93,7 @@ class NoteContentComposer:
             if file not in content.files and not _is_there(file, content):
                 room -= len(file.content)
                 content.files.append(file)
-        context = rendering.NoteContext(redmine_url, self._names(), shown)
+        context = rendering.NoteContext(redmine_url, user_names(self._people), shown)
         rendered = rendering.render(note.text, self._text_format, context)
         content.html, content.text = rendered.html, rendered.text
         return content
@@ -129,24 +136,27 @@ class NoteContentComposer:
             content.problems.append(f"picture {_name(attachment)}: attached only, {error}")
             return None
 
-    def _names(self) -> Callable[[str], str]:
-        """What names the users that a note mentions, each looked up once."""
-        known: dict[str, str] = {}
 
-        def name_of(user: str) -> str:
-            if user not in known and len(known) < MOST_NAMES:
-                known[user] = self._name_of(user)
-            return known.get(user, "")
+def user_names(people: Users) -> Callable[[str], str]:
+    """Given Redmine's users, return what names those that a note mentions, each looked up once: it is given "#5" or a
+    login, and returns "" for any other.
+    """
+    known: dict[str, str] = {}
 
-        return name_of
+    def name_of(user: str) -> str:
+        if user not in known and len(known) < MOST_NAMES:
+            known[user] = _name_of(user, people)
+        return known.get(user, "")
 
-    def _name_of(self, user: str) -> str:
-        """The name of a user of Redmine, who is "#5" or a login; "" if there is none."""
-        if user.startswith("#"):
-            person = self._people.by_id(int(user[1:]))
-            return as_written(person.user.name) if person is not None else ""
-        account = self._people.by_login(user)
-        return as_written(account.name) if account is not None else ""
+    return name_of
+
+
+def _name_of(user: str, people: Users) -> str:
+    if user.startswith("#"):
+        person = people.by_id(int(user[1:]))
+        return as_written(person.user.name) if person is not None else ""
+    account = people.by_login(user)
+    return as_written(account.name) if account is not None else ""
 
 
 def _is_there(file: OutgoingFile, content: NoteContent) -> bool:

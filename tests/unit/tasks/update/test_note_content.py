@@ -179,3 +179,21 @@ def test_a_note_of_very_many_mentions(desk: HelpDesk) -> None:
     mail = note(desk, " ".join(f"user#{number}" for number in range(1000, 1300)) + " user#1000 end")
     assert len(desk.redmine.requests) - before < 120
     assert "end" in mail.get_body(("plain",)).get_content()
+
+
+def test_pictures_that_do_not_fit_are_not_all_downloaded(desk: HelpDesk) -> None:
+    """Where the first pictures do not fit even scaled, no more large ones are downloaded; all are named, and one that
+    fits as it is still goes.
+    """
+    asked(desk)
+    small = picture("red", 2)
+    desk.change({"mailboxes": {"desk": {"answers": {"max_attachments": len(small)}}}})
+    files = {f"p{number}.png": picture("red", 300 + number) for number in range(12)}
+    names = " ".join(f"![]({name})" for name in (*files, "small.png"))
+    desk.redmine.requests.clear()
+    mail = note(desk, names, **files, **{"small.png": small})
+    downloads = [path for _, path in desk.redmine.requests if "/attachments/download/" in path]
+    assert 4 == len(downloads)
+    assert ["small.png"] == list(shown(mail))
+    text = mail.get_body(("plain",)).get_content()
+    assert 12 == sum(f"- p{number}.png (" in text for number in range(12))
