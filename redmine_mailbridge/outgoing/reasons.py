@@ -1,9 +1,10 @@
-"""The reason of a rejection, or of a reply that is withheld from the customer, as the writer reads it: no login,
-project, setting or rule. Pure.
+"""Reasons as people read them, in their language: why a message was rejected or a reply withheld from the customer,
+without login, project, setting or rule; and why a time-based rule is due. Pure.
 
 What operators read is `Plan.reason`; the two never mix.
 """
 
+import re
 from collections.abc import Mapping
 
 REASONS: Mapping[str, Mapping[str, str]] = {
@@ -41,3 +42,42 @@ def reason(rejection: str, language: str) -> str:
         return ""
     words = REASONS.get(language) or REASONS.get(language.partition("-")[0]) or REASONS["en"]
     return words.get(rejection, words["not_accepted"])
+
+
+_OF_RULES = {
+    "no first answer for {}": "seit {} keine erste Antwort",
+    "no word from the customer for {}": "seit {} keine Nachricht vom Kunden",
+    "no word from an agent for {}": "seit {} keine Nachricht eines Bearbeiters",
+    "no word for {}": "seit {} keine Nachricht",
+    "in this status for {}": "seit {} in diesem Status",
+    "created {} ago": "vor {} angelegt",
+}
+"""In German, what `policy.time_rules.due.SAID` says in English."""
+_UNITS = {
+    "day": "Tag", "days": "Tagen", "hour": "Stunde", "hours": "Stunden", "minute": "Minute", "minutes": "Minuten",
+    "second": "Sekunde", "seconds": "Sekunden", "business hour": "Geschäftsstunde",
+    "business hours": "Geschäftsstunden", "business minute": "Geschäftsminute",
+    "business minutes": "Geschäftsminuten", "business second": "Geschäftssekunde",
+    "business seconds": "Geschäftssekunden",
+}  # fmt: skip
+_SPAN = re.compile(r"([0-9]{1,15}) ((?:business )?[a-z]{3,7})")
+
+
+class RuleReason(str):
+    """Why a time-based rule is due, in English; a template writes it in the language of its mail."""
+
+    __slots__ = ()
+
+    def in_language(self, language: str) -> str:
+        """The reason in a language; in English where there are no words for it."""
+        if language.partition("-")[0].lower() != "de":
+            return str(self)
+        return " und ".join(map(_in_german, self.split(" and ")))
+
+
+def _in_german(part: str) -> str:
+    """One condition of a rule in German; as it is if it is another."""
+    span = _SPAN.search(part)
+    known = _OF_RULES.get(_SPAN.sub("{}", part)) if span is not None else None
+    unit = _UNITS.get(span[2]) if span is not None else None
+    return part if span is None or known is None or unit is None else known.format(f"{span[1]} {unit}")

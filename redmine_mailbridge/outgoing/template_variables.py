@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from redmine_mailbridge.outgoing.dates import Moment
+from redmine_mailbridge.outgoing.reasons import RuleReason
 
 
 class NamedText(str):  # noqa: SLOT000 - it holds more than a text
@@ -97,7 +98,7 @@ _FRAME: Mapping[str, Any] = {
     "reference": "mbz4711z29e220a2zmsqhcvrpieth12k23fl1bhv7gn",
     "issue": {"id": 4711},
 }
-_RULE: Mapping[str, Any] = {"rule": "remind after 3 days", "reason": "no answer for 3 days"}
+_RULE: Mapping[str, Any] = {"rule": "remind after 3 days", "reason": RuleReason("no word from the customer for 3 days")}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "received": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in ("id", "subject", "url")}},
     "received_reply": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in ("id", "subject", "url")}},

@@ -14,7 +14,7 @@ import structlog
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.outgoing.dates import Moment
-from redmine_mailbridge.outgoing.reasons import reason
+from redmine_mailbridge.outgoing.reasons import RuleReason, reason
 from redmine_mailbridge.outgoing.signature import SIGNATURE, UNSIGNED, TeamSignature, as_signature, signature_variables
 from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS
 from redmine_mailbridge.outgoing.unknown_variables import unknown_variables
@@ -271,5 +271,9 @@ def _sandbox(*, escaped: bool) -> "sandbox.Sandbox":
 
 
 def _in_language(context: "jinja2.runtime.Context", value: Any) -> Any:
-    """Given a value in {{ }}, return what the mail says: a date in the mail's language, all else as it is."""
-    return value.in_language(str(context.get("language", ""))) if isinstance(value, Moment) else value
+    """Given a value in {{ }}, return what the mail says: a date or the reason of a rule in its language, all else as it
+    is.
+    """
+    if isinstance(value, Moment | RuleReason):
+        return value.in_language(str(context.get("language", "")))
+    return value

@@ -23,6 +23,7 @@ from redmine_mailbridge.tasks.update.rule_mail import RuleMail
 from redmine_mailbridge.tasks.update.rule_request import RuleChange
 from redmine_mailbridge.tasks.update.rule_runner import RulePolicy, RuleRunner
 from redmine_mailbridge.util.suggest import did_you_mean
+from redmine_mailbridge.wiring.sending import sent_by
 from redmine_mailbridge.wiring.store import message_queries, open_store
 
 
@@ -51,7 +52,7 @@ def time_rules(
         issues=issues,
         rule_runs=RuleRuns(store.database, store.clock),
         writer=Writer(client, metadata, piggyback),
-        change=RuleChange(metadata, text_format),
+        change=RuleChange(metadata, text_format, _languages(settings)),
         # a rule that sends `closed` says so itself; answers.closed is about every other closing
         mail=RuleMail(
             mailer.with_kinds("closed"),
@@ -60,11 +61,17 @@ def time_rules(
             mailed_notes=mailed_notes,
             markers={name: box.answers.marker for name, box in settings.active_mailboxes.items()},
             text_format=text_format,
+            redmine_url=settings.redmine.url,
         ),
         message_queries=message_queries(store),
         turns=IssueTurns("rules", client.whoami, issues.record),
         mailed_notes=mailed_notes,
     )
+
+
+def _languages(settings: Settings) -> dict[str, str]:
+    """The language of each mailbox."""
+    return {name: sent_by(settings, box).language or "en" for name, box in settings.active_mailboxes.items()}
 
 
 def _writers(settings: Settings, metadata: MetadataCache) -> frozenset[int]:

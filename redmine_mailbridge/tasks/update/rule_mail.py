@@ -8,6 +8,7 @@ from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.issue_mail.mail import NO_QUESTION, IssueMail, Variables
 from redmine_mailbridge.outgoing.personal_names import as_written
+from redmine_mailbridge.outgoing.reasons import RuleReason
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
@@ -16,6 +17,7 @@ from redmine_mailbridge.settings.time_rules import RuleThen
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.rule_runs import RuleRun
 from redmine_mailbridge.tasks.update.mailed_notes import MailedNotes
+from redmine_mailbridge.tasks.update.note_content import user_names
 from redmine_mailbridge.tasks.update.note_filter import without_marker
 from redmine_mailbridge.util.lazy import lazy_import
 
@@ -34,7 +36,8 @@ class MailQueue(Protocol):
 
 class RuleMail:
     """Queues the mails of rules. `mailed_notes` says which notes customers received, `markers` are the markers of notes
-    to mail, by mailbox. `IssueMailer` checks whether the customer may receive mail about the issue.
+    to mail, by mailbox; `redmine_url` is Redmine's address. `IssueMailer` checks whether the customer may receive mail
+    about the issue.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class RuleMail:
         mailed_notes: MailedNotes,
         markers: Mapping[str, str],
         text_format: TextFormat,
+        redmine_url: str,
     ) -> None:
         self._post = post
         self._metadata = metadata
@@ -53,6 +57,7 @@ class RuleMail:
         self._mailed_notes = mailed_notes
         self._markers = markers
         self._text_format = text_format
+        self._redmine_url = redmine_url
 
     def queue(self, then: RuleThen, issue: IssueRow, row: RuleRun) -> str | None:
         """Given a rule's actions, the current issue, and the rule run, queue the mail; a repeated call has no effect.
@@ -66,7 +71,7 @@ class RuleMail:
         people = [person for name in then.mail_to if (person := self._person(name, issue)) is not None]
         entry = self._mailed_entry(issue, row) if then.mail == "closed" else None
         key = f"j{entry}" if entry is not None else f"{row.rule} after {row.trigger_event}"
-        variables: Variables = {"rule": row.rule, "reason": row.reason}
+        variables: Variables = {"rule": row.rule, "reason": RuleReason(row.reason)}
         if then.mail == "closed":
             variables = {"note": self._note(row)}
         if then.mail == "reminder":
@@ -89,7 +94,8 @@ class RuleMail:
         )
 
     def _of_reminder(self, issue: IssueRow, row: RuleRun, visible: VisibleIssue) -> Mapping[str, Any]:
-        return {"rule": row.rule, "reason": row.reason, "question": self._question(issue, row.trigger_event, visible)}
+        question = self._question(issue, row.trigger_event, visible)
+        return {"rule": row.rule, "reason": RuleReason(row.reason), "question": question}
 
     def _question(self, issue: IssueRow, trigger_event: int, visible: VisibleIssue) -> Mapping[str, Any]:
         """The question to the customer: the newest agents' note up to the event that the rule counts from that the
@@ -109,7 +115,7 @@ class RuleMail:
             return NO_QUESTION
         notes, written = str(entry.get("notes") or ""), utc(entry.get("created_on"))
         rest = without_marker(notes, self._markers.get(issue.mailbox, "")) if issue.mailbox in self._markers else None
-        rendered = rendering.render(notes if rest is None else rest, self._text_format)
+        rendered = self._rendered(notes if rest is None else rest)
         return {
             "journal": int(entry["id"]),
             "text": rendered.text,
@@ -117,6 +123,11 @@ class RuleMail:
             "author": as_written(str((entry.get("user") or {}).get("name", ""))),
             "date": Moment.of(written.timestamp() if written is not None else None),
         }
+
+    def _rendered(self, note: str) -> "rendering.RenderedNote":
+        """A note as a mail shows it, as in agents' answers: links into Redmine as words, users by their names."""
+        context = rendering.NoteContext(self._redmine_url, user_names(self._metadata.people))
+        return rendering.render(note, self._text_format, context)
 
     def _person(self, name: str, issue: IssueRow) -> Address | None:
         if name == "requester":
@@ -129,7 +140,7 @@ class RuleMail:
     def _note(self, row: RuleRun) -> dict[str, Any]:
         request = NoteRequest.from_json(row.request) if row.request else None
         text = request.notes if request is not None and not request.private else ""
-        rendered = rendering.render(text, self._text_format)
+        rendered = self._rendered(text)
         return {
             "text": rendered.text,
             "html": rendered.html,

@@ -6,6 +6,7 @@ from typing import Any
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.facts import Project
 from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.outgoing.reasons import RuleReason
 from redmine_mailbridge.policy.issue_fields import known_id
 from redmine_mailbridge.policy.time_rules.due import RuleMatch
 from redmine_mailbridge.policy.time_rules.wording import filled
@@ -18,11 +19,14 @@ from redmine_mailbridge.util.suggest import did_you_mean
 
 
 class RuleChange:
-    """Builds the requests of rules. Safe to share among threads."""
+    """Builds the requests of rules. Safe to share among threads. `languages` are those of mailboxes, for the reason in
+    a note; English for others.
+    """
 
-    def __init__(self, metadata: MetadataCache, text_format: TextFormat) -> None:
+    def __init__(self, metadata: MetadataCache, text_format: TextFormat, languages: Mapping[str, str]) -> None:
         self._metadata = metadata
         self._text_format = text_format
+        self._languages = languages
 
     def request(self, then: RuleThen, issue: IssueRow, match: RuleMatch) -> NoteRequest | None:
         """Given a rule's actions and its match, return the request; None when nothing needs to change.
@@ -39,7 +43,8 @@ class RuleChange:
             if assignee_id != issue.assignee_id:
                 attributes["assigned_to_id"] = assignee_id
         if then.note is not None:
-            attributes["notes"] = clean_markup(filled(then.note, _values(issue, match), self._text_format))
+            values = _values(issue, match, self._languages.get(issue.mailbox, "en"))
+            attributes["notes"] = clean_markup(filled(then.note, values, self._text_format))
             if then.private_note:
                 attributes["private_notes"] = True
         own = self._metadata.people.me().user.id
@@ -65,10 +70,10 @@ def _id(what: str, name: str, known: Mapping[str, int]) -> int:
     return number
 
 
-def _values(issue: IssueRow, match: RuleMatch) -> dict[str, str]:
+def _values(issue: IssueRow, match: RuleMatch, language: str) -> dict[str, str]:
     return {
         "rule": match.rule,
-        "reason": match.reason,
+        "reason": RuleReason(match.reason).in_language(language),
         "requester.name": issue.requester_name or issue.requester,
         "requester.address": issue.requester,
         "issue.id": str(issue.id),

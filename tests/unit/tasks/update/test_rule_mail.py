@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpdesk import ANNA, BOB, HelpDesk, iso, new_mails, text_of, writes
+from tests.helpdesk import ANNA, BOB, URL, HelpDesk, iso, new_mails, text_of, writes
 
 KIM = "Kim Client <kim@client.example>"
 OLD = {"name": "old", "when": {"created": "1h"}}
@@ -149,3 +149,37 @@ def test_the_marker_is_not_quoted(desk: HelpDesk) -> None:
         desk.turn()
     ((_, mail),) = new_mails(desk)
     assert "> Which printer?" in text_of(mail)
+
+
+def test_the_question_is_rendered_as_the_answer_was(desk: HelpDesk) -> None:
+    """A reminder shows the question as the customer read it: a link into Redmine as words, a user by name."""
+    asked(desk, f"See {URL}/issues/1 and [the page]({URL}/wiki), says @anna.")
+    for _ in range(2):
+        desk.turn()
+    ((_, mail),) = new_mails(desk)
+    assert "> See #1 and the page, says Anna Agent." in text_of(mail)
+    page = mail.get_body(("html",)).get_content()
+    assert [] == [words for words in ("redmine.example.com", "@anna") if words in page + text_of(mail)]
+
+
+def test_the_note_of_a_rule_is_rendered_likewise(desk: HelpDesk) -> None:
+    """So does the mail about a closing, with the note of the rule."""
+    note = f"See {URL}/issues/1, says @anna."
+    ((_, mail),) = old_issue(desk, status="Closed", note=note, mail="closed")
+    assert "See #1, says Anna Agent." in text_of(mail)
+
+
+def test_a_reason_in_the_language_of_the_mail(desk: HelpDesk) -> None:
+    """An escalation in German says in German why the rule is due."""
+    desk.change({"outgoing": {"language": "de"}})
+    ((_, mail),) = old_issue(desk, mail="escalation", mail_to=["chief@example.com"])
+    assert "braucht Aufmerksamkeit: vor 1 Stunde angelegt." in text_of(mail)
+    assert "created" not in text_of(mail)
+
+
+def test_a_reason_in_the_note_of_a_rule(desk: HelpDesk) -> None:
+    """A note says it in the language of the mailbox, in Redmine and in the mail about the closing."""
+    desk.change({"outgoing": {"language": "de"}})
+    ((_, mail),) = old_issue(desk, status="Closed", note="Geschlossen, {reason}.", mail="closed")
+    assert "Geschlossen, vor 1 Stunde angelegt." in text_of(mail)
+    assert "Geschlossen, vor 1 Stunde angelegt." == desk.redmine.issues[1]["journals"][-1]["notes"]
