@@ -15,7 +15,13 @@ from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.outgoing.rendering.as_html import HtmlWriter
 from redmine_mailbridge.outgoing.rendering.as_html import ShownPicture as ShownPicture  # noqa: PLC0414 - for those who import this module late
 from redmine_mailbridge.outgoing.rendering.as_text import TextWriter
-from redmine_mailbridge.outgoing.rendering.redmine_words import NameOf, in_words, no_name, thumbnails_as_pictures
+from redmine_mailbridge.outgoing.rendering.redmine_words import (
+    NameOf,
+    in_words,
+    macros_restored,
+    no_name,
+    thumbnails_as_pictures,
+)
 from redmine_mailbridge.outgoing.rendering.tree import Element, parse, with_words
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
@@ -103,10 +109,15 @@ def _tree(note: str, text_format: TextFormat) -> Element | None:
     note = _clean(note)
     try:
         if text_format == "textile":
-            page = textile.to_html(thumbnails_as_pictures(note, lambda name: f"!{name.replace(' ', '%20')}!"))
+            note, macros = thumbnails_as_pictures(note, lambda name, sign: f"!{name.replace(' ', '%20')}({sign})!")
+            page = textile.to_html(note)
         else:
-            page = markdown.to_html(thumbnails_as_pictures(note, lambda name: f"![](<{name}>)"))
-        return None if page is None else parse(page)
+            note, macros = thumbnails_as_pictures(note, lambda name, sign: f"![{sign}](<{name}>)")
+            page = markdown.to_html(note)
+        root = None if page is None else parse(page)
+        if root is None or not macros:
+            return root
+        return with_words(root, partial(macros_restored, macros), in_code=True)
     except Exception as error:  # noqa: BLE001 - the boundary of a note: it is mailed whatever the libraries do
         log.warning("note.unparsed", kind=type(error).__name__)
         return None

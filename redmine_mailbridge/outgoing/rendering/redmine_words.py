@@ -3,7 +3,7 @@ may be private. Pure; every quantifier is bounded.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from redmine_mailbridge.mail.text.characters import JOINER
 
@@ -26,7 +26,13 @@ _MACRO = re.compile(
     r"|[a-z_][\w-]{0,60}\([^{}\n]{0,500}\))\}\}",
     re.IGNORECASE,
 )
-_THUMBNAIL = re.compile(r"\{\{thumbnail\(\s{0,10}([^,(){}\n]{1,300}?)\s{0,10}(?:,[^(){}\n]{0,300})?\)\}\}")
+PLACE = "\ufdd5"
+"""A sign that no note contains: it is removed from what agents write."""
+_PICTURE = re.compile(
+    rf"!\[{PLACE}\d{{1,6}}{PLACE}\]\(<[^<>\n]{{1,300}}>\)|![^!\n]{{1,1000}}\({PLACE}\d{{1,6}}{PLACE}\)!"
+)
+_DESCRIPTION = re.compile(rf"{PLACE}\d{{1,6}}{PLACE}")
+_THUMBNAIL = re.compile(r"(?<!!)\{\{thumbnail\(\s{0,10}([^,(){}\n]{1,300}?)\s{0,10}(?:,[^(){}\n]{0,300})?\)\}\}")
 _WIKI = re.compile(r"(!?)\[\[([^\[\]\n|]{0,300})(?:\|([^\[\]\n]{1,300}))?\]\]")
 _NAMED = re.compile(
     r"(?<![\w/:.@-])(?:[a-z0-9][a-z0-9_-]{0,99}:)?"
@@ -55,9 +61,28 @@ def is_brace(line: str) -> bool:
     return _MACRO_BEGINS.fullmatch(line) is not None or line.strip() == "}}"
 
 
-def thumbnails_as_pictures(note: str, picture: Callable[[str], str]) -> str:
-    """Given a note, return it with each {{thumbnail(FILE)}} written as a picture of its format."""
-    return _THUMBNAIL.sub(lambda match: picture(match[1]), note)
+def thumbnails_as_pictures(note: str, picture: Callable[[str, str], str]) -> tuple[str, dict[str, str]]:
+    """Given a note, return it with each {{thumbnail(FILE)}} written as a picture of its format, made by `picture` from
+    the file's name and a description that no note contains; and by picture the macro, which code keeps.
+    """
+    macros: dict[str, str] = {}
+
+    def written(match: re.Match[str]) -> str:
+        made = picture(match[1], f"{PLACE}{len(macros)}{PLACE}")
+        macros[made] = match[0]
+        return made
+
+    return (_THUMBNAIL.sub(written, note), macros) if "{{" in note else (note, macros)
+
+
+def macros_restored(macros: Mapping[str, str], text: str) -> str:
+    """Given the macros by picture, and a text of the parsed note, return the text with the macros that did not become
+    pictures.
+    """
+    if PLACE not in text:
+        return text
+    text = _PICTURE.sub(lambda match: macros.get(match[0], match[0]), text)
+    return _DESCRIPTION.sub("", text)
 
 
 def in_words(text: str, name_of: NameOf = no_name) -> str:

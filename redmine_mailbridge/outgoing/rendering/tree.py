@@ -63,13 +63,16 @@ def parse(page: str) -> Element | None:
     return Element("", tuple(_children(root, DEEPEST)))
 
 
-def with_words(element: Element, words: Callable[[str], str]) -> Element:
+def with_words(element: Element, words: Callable[[str], str], *, in_code: bool = False) -> Element:
     """Given a tree and what makes words of a text that Redmine would link or expand, return the tree with them, except
-    in code.
+    in code, unless `in_code`.
     """
-    if element.tag in {"pre", "code"}:
+    if element.tag in {"pre", "code"} and not in_code:
         return element
-    children = tuple(words(child) if isinstance(child, str) else with_words(child, words) for child in element.children)
+    children = tuple(
+        words(child) if isinstance(child, str) else with_words(child, words, in_code=in_code)
+        for child in element.children
+    )
     return Element(element.tag, children, element.target, element.align, element.start, element.mark)
 
 

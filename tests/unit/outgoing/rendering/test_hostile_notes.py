@@ -305,3 +305,34 @@ def test_a_usual_note_takes_little_time() -> None:
             render(f"{note}{number}", text_format)  # type: ignore[arg-type]  # likewise
             took.append(time.thread_time() - began)
         assert min(took) < 0.04
+
+
+@pytest.mark.parametrize(
+    ("note", "text_format"),
+    [
+        ("Write `{{thumbnail(x.png, size=9)}}` there.", "common_mark"),
+        ("```\n{{thumbnail(x.png, size=9)}}\n```", "common_mark"),
+        ("    {{thumbnail(x.png, size=9)}}", "common_mark"),
+        ("Write !{{thumbnail(x.png, size=9)}} there.", "common_mark"),
+        ("Write @{{thumbnail(x.png, size=9)}}@ there.", "textile"),
+        ("<pre>\n{{thumbnail(x.png, size=9)}}\n</pre>", "textile"),
+        ("Write !{{thumbnail(x.png, size=9)}} there.", "textile"),
+    ],
+)
+def test_a_thumbnail_in_code_is_no_picture(note: str, text_format: TextFormat) -> None:
+    """Code that names the macro, and a macro that is escaped, stay as they were written; as Redmine shows them."""
+    rendered = render(note, text_format)
+    assert [] == pictures_of(note, text_format)
+    for shown in (rendered.text, rendered.html):
+        assert "{{thumbnail(x.png, size=9)}}" in shown
+        assert "\ufdd5" not in shown
+
+
+@pytest.mark.parametrize("text_format", ["common_mark", "textile"])
+def test_a_thumbnail_outside_of_code_is_one(text_format: TextFormat) -> None:
+    """Beside one in code, the macro is a picture, whose name alone is in the text."""
+    code = "@{{thumbnail(x.png)}}@" if text_format == "textile" else "`{{thumbnail(x.png)}}`"
+    rendered = render(f"{code} and {{{{thumbnail(my plan.png)}}}} here.", text_format)
+    assert "{{thumbnail(x.png)}} and [my plan.png] here." in rendered.text.replace("`", "")
+    assert "\ufdd5" not in rendered.html + rendered.text
+    assert ["my plan.png"] == pictures_of("{{thumbnail(my plan.png)}}", text_format)
