@@ -13,6 +13,7 @@ from redmine_mailbridge.util.dataclass import dataclass
 
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}")
 _FIELD = re.compile(rb"([!-9;-~]{1,76}):")
+_UNSENT = {0: "?", 0x202D: None, 0x202E: None}
 LONGEST_NAME = 200
 """Characters of a file name."""
 
@@ -31,9 +32,9 @@ class MimePart:
 
 def text_part(text: str, subtype: str) -> MimePart:
     """Given a text and "plain" or "html", return its part in quoted-printable UTF-8; NUL and lone surrogates, which
-    no mail may hold, become a question mark.
+    no mail may hold, become a question mark; overrides of direction, which show words in another order, are removed.
     """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "?")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").translate(_UNSENT)
     data = binascii.b2a_qp(lines.encode("utf-8", "replace"), istext=True).replace(b"\n", b"\r\n")
     fields = (
         parameters("Content-Type", f"text/{subtype}", [("charset", "utf-8")]),

@@ -12,7 +12,7 @@ from redmine_mailbridge.redmine.text_cleaning import clean
 from tests.hostile_texts import LINKS, LIVE, MARKUP, PICTURES
 
 FORMATS: tuple[TextFormat, ...] = ("common_mark", "textile", "markdown")
-SIGNS = "\x00\x01\x08\x0b\x0c\x0e\x1b\x1f\x7f"
+SIGNS = "\x00\x01\x08\x0b\x0c\x0e\x1b\x1f\x7f\u202d\u202e"
 HOSTILE = [one for table in (LIVE, PICTURES, LINKS, MARKUP) for line in table.split("\n") for one in line.split("|")]
 
 

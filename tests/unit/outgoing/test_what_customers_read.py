@@ -337,3 +337,19 @@ def test_dates_in_the_language_of_the_mail() -> None:
     texts = {language: Templates().preview("answer", language).text for language in LANGUAGES}
     assert "On 20 May 2026 at 10:00, Kim Client wrote:" in texts["en"]
     assert "Am 20.05.2026 um 10:00 Uhr schrieb Kim Client:" in texts["de"]
+
+
+def test_no_text_is_shown_in_another_order_than_it_has(desk: HelpDesk) -> None:
+    """A sign that turns the order of letters around is neither in the issue nor in mail that quotes it: "gpj.exe" is
+    not shown as "exe.jpg". Marks that texts from right to left need stay.
+    """
+    desk.mail(writes(KIM, "Rechnung \u202egpj.exe", "See \u202egpj.exe\u202c and \u2067\u05d0\u2069."))
+    desk.turn()
+    desk.redmine.writes(1, BOB, "We look at \u202egpj.exe.")
+    desk.turn()
+    issue = desk.redmine.issues[1]
+    assert "Rechnung gpj.exe" == issue["subject"]
+    assert "\u2067\u05d0\u2069" in issue["description"]
+    texts = [issue["description"], *(part for mail in mails(desk) for part in (text_of(mail), page(mail)))]
+    assert 5 == len(texts)
+    assert [] == [text for text in texts if "\u202e" in text or "gpj.exe" not in text]
