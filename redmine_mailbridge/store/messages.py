@@ -205,7 +205,7 @@ class Store(MailAdder):
     ) -> bool:
         """An admin retries a rejected, held or failed message; with `accept` it is not held again.
 
-        If its bytes are not in the store it is fetched again first, from its current location.
+        If its bytes are not in the store, or damaged there, it is fetched again first, from its current location.
         With a `manual_decision` (see policy/manual.py) that decides; this also applies to ignored messages.
         Return whether there was a message to retry.
         """
@@ -238,7 +238,7 @@ class Store(MailAdder):
                 )
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(accepted))
                 return True
-            if row.raw is not None and not self.raw.path(row.raw).exists():
+            if row.raw is not None and not self.raw.whole(row.raw):
                 db.execute(sa.update(mail).where(mail.c.id == mail_id).values(raw=None))  # it is fetched again
             # the result of a request that may have been sent is verified, never discarded
             to = State.STORED if row.last_sent_at is None else State.WRITE_PENDING

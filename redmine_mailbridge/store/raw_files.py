@@ -114,7 +114,10 @@ class RawStore:
                 raise RawMissing(f"{path}: the message's bytes are missing in the store") from error
             raise RawUnreadable(f"{path}: the message's bytes cannot be read: {error.strerror or error}") from error
         if hashlib.sha256(content).hexdigest() != digest:
-            raise RawMissing(f"{path}: the message's bytes are damaged in the store: restore this file from a backup")
+            raise RawMissing(
+                f"{path}: the message's bytes are damaged in the store: restore this file from a "
+                "backup, or retry the message, which then is fetched again from the mail server"
+            )
         return content
 
     def whole(self, digest: str) -> bool:

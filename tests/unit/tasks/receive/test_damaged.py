@@ -31,3 +31,23 @@ def test_a_mail_whose_bytes_were_cut_in_the_store(tmp_path: Path, monkeypatch: p
             assert made.store.retry(row.id)
         fake.receive()
         assert [500] == [issue["description"].count("line") for issue in fake.issues]
+
+
+def test_a_damaged_mail_is_fetched_again_when_it_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody restores the file: the mail is fetched from the server, where it still is, and becomes the whole issue."""
+    with open_fake_redmine(tmp_path, monkeypatch) as fake:
+        fake.down = True
+        fake.server.append(mail("Whole", "line\n" * 500))
+        fake.receive()
+        (row,) = fake.rows()
+        with fake.application() as made:
+            file = made.store.raw.path(row.raw or "")
+        file.write_bytes(file.read_bytes()[:400])
+        fake.down = False
+        fake.receive()
+        (row,) = fake.rows()
+        assert (State.FAILED, True) == (row.state, "or retry the message" in (row.reason or ""))
+        with fake.application() as made:
+            assert made.store.retry(row.id)
+        fake.receive()
+        assert [500] == [issue["description"].count("line") for issue in fake.issues]
