@@ -28,6 +28,7 @@ from redmine_mailbridge.store.tables import meta
 GRACE: Final = 0.5
 """Minimum seconds for which a lock is tried: another process may only be checking whether it is held."""
 LOST: Final = "the service's lock on the store is lost: another process may be working on it"
+RELEASED: Final = f"{LOST} (it was released)"
 
 
 class _Held(Protocol):
@@ -67,7 +68,9 @@ class Lock:
             raise LockLost(self._lost)
 
     def release(self) -> None:
-        """Release it."""
+        """Release it; from now on it counts as not held, but not as lost."""
+        with self._noted:
+            self._lost = self._lost or RELEASED
         self._held.end()
 
     def _fence(self, connection: sa.Connection) -> None:

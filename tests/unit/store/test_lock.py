@@ -223,7 +223,8 @@ def test_released_is_not_lost(store: Store) -> None:
     lock.on_lost = lost.append
     for _ in range(2):
         lock.release()
-        lock.check()
+        with pytest.raises(errors.LockLost, match="was released"):
+            lock.check()
     assert [] == lost
 
 
@@ -275,3 +276,15 @@ def test_a_store_that_comes_back(catalogs: Database, monkeypatch: pytest.MonkeyP
     lock = take_lock(catalogs, "service", wait=0.0)
     lock.check()
     lock.release()
+
+
+def test_a_lock_that_was_released_is_not_held(store: Store) -> None:
+    """Whoever writes on after it is refused, as on PostgreSQL: another process may have taken it."""
+    lock = store.lock("service")
+    lock.guard(store.database)
+    store.secret("written")
+    lock.release()
+    with pytest.raises(errors.LockLost, match="was released"):
+        lock.check()
+    with pytest.raises(errors.LockLost):
+        store.secret("not written")
