@@ -31,7 +31,7 @@ pytestmark = pytest.mark.fault("N12")
         ("new issue in support: a new mail; x", "neues Ticket in support: eine neue Mail; x"),
         (
             "note on #4: it belongs to #4, identified by the Message-ID of an earlier mail",
-            "Notiz in #4: sie gehört zu #4 (Message-ID einer früheren Mail)",
+            "Kommentar in #4: sie gehört zu #4 (Message-ID einer früheren Mail)",
         ),
         (
             'fields: tracker "Bug" from a keyword line, custom field Order "4711" from the mailbox',
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.fault("N12")
         ),
         (
             "#7 by the Message-ID of an earlier mail: anna may see it but not add notes",
-            "#7 (Message-ID einer früheren Mail): anna darf es sehen, aber keine Notizen hinzufügen",
+            "#7 (Message-ID einer früheren Mail): anna darf es sehen, aber keine Kommentare hinzufügen",
         ),
         (
             "hold: the sender is unknown, and unknown_sender is hold",
