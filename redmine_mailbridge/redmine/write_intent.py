@@ -71,8 +71,9 @@ class WriteIntent:
     answered issue continues there. `vouched`: how an agent, who wrote the message, passes the requester on.
     `machine`: an auto-reply or a delivery report, which counts for neither side. `proven`: the sender is proven.
     `claims`: the sender's address is that of a Redmine user that the message may not act as. `names` are the names of
-    the numbers in attributes. `to_requester`: the note is an agent's reply that is sent to the requester. `decided` is
-    the decision by hand that it carries out, None for none.
+    the numbers in attributes. `to_requester`: the note is an agent's reply that is sent to the requester. `unsent`: one
+    that is not sent, since the note has only a part of it. `decided` is the decision by hand that it carries out, None
+    for none.
     `words` are the keyword lines whose values the request sets. `rest` are the texts of further notes: at first
     those that are known to be needed, and, once `first` holds the request's result, those to be written
     after this one; `request` is such a note then (`further_notes.py`). A text that is longer than `limit` bytes (0:
@@ -110,6 +111,7 @@ class WriteIntent:
     wide: bool = False
     decided: str | None = None
     to_requester: bool = False
+    unsent: bool = False
 
     @property
     def creates(self) -> bool:
@@ -238,6 +240,7 @@ class WriteIntent:
                 "wide": self.wide,
                 "decided": self.decided,
                 "to_requester": self.to_requester,
+                "unsent": self.unsent,
                 "proven": self.proven,
                 "claims": self.claims,
                 "names": dict(self.names),
@@ -278,6 +281,7 @@ class WriteIntent:
             wide=values.get("wide", False),
             decided=values.get("decided"),
             to_requester=values.get("to_requester", False),
+            unsent=values.get("unsent", False),
             proven=values.get("proven", False),
             claims=values.get("claims", False),
             names=values.get("names", {}),

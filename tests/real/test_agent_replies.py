@@ -159,3 +159,20 @@ def test_private_by_command(  # noqa: PLR0917 - fixtures are named, not placed
     (answer,) = got(kim)
     assert "Is it on?" in text_of(answer)
     assert "never switches" not in str(answer)
+
+
+def test_a_long_reply(bridge: Product, redmine: Redmine, mailbox: Mailbox, kim: Mailbox, project: str) -> None:
+    """A reply that is longer than a note may be is one mail: its beginning as text, and all of it in a file."""
+    bridge.issue(trust="authenticated", agent_replies="mail", description_limit=400)
+    issue = asked(bridge, redmine, mailbox, kim, project)
+    words = "\n\n".join(f"Step {number}: press the button, and wait for the light." for number in range(30))
+    reply(redmine, mailbox, issue, f"{words}\n\nThat is all.\n")
+    turn(bridge)
+    turn(bridge)
+    (answer,) = got(kim)
+    assert "Step 0: press" in text_of(answer)
+    assert ("[…]" in text_of(answer), "That is all." in text_of(answer)) == (True, False)
+    ((name, content),) = [(part.get_filename(), part.get_content()) for part in answer.iter_attachments()]
+    assert "mail-text.txt" == name
+    assert content.count("press the button") == 30
+    assert content.rstrip().endswith("That is all.")

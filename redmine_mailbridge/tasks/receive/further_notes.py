@@ -10,6 +10,7 @@ Each note contains the ID of the mail and its own number, so that it can be foun
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from redmine_mailbridge.errors import RedmineRefused
 from redmine_mailbridge.model.mail import LeftOut, TextFormat
@@ -48,9 +49,13 @@ class FurtherNotes:
         record = intent.has_made(written.issue, written.journal)
         tail = intent.then(record, texts, self._writer.recovery.newest_journal(record.issue))
         line = f"Redmine did not store all of it: the rest is added to #{record.issue} (further notes: {len(texts)})"
+        lines = (*lines, line)
+        if intent.to_requester and _lacks_text(intent, written):
+            tail = replace(tail, to_requester=False, unsent=True)
+            lines = (*lines, "the reply is not sent to the requester: no note has all of it")
         self._store.wrote(
             row.id, stamped(tail.to_json()), issue=record.issue, created=record.created, number_again=record.again,
-            journal=record.journal, lines=(*lines, line),
+            journal=record.journal, lines=lines,
         )  # fmt: skip
         return tail
 
@@ -103,6 +108,11 @@ class FurtherNotes:
         yield left_out_lines(lacking, self._format)
         lost = [word.line for word in intent.words if not _is_set(word.attribute, word.field, intent, written)]
         yield "\n".join(f"* {literal_lines(' '.join(line.split()), self._format)}" for line in lost)
+
+
+def _lacks_text(intent: WriteIntent, written: Written) -> bool:
+    """Is a part of the text neither in the note nor in a file of it?"""
+    return bool(written.files) if intent.in_file else bool(intent.rest or written.text.strip())
 
 
 def _is_set(attribute: str, field: int, intent: WriteIntent, written: Written) -> bool:

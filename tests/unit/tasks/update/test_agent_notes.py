@@ -346,3 +346,19 @@ def test_a_reply_by_mail_without_the_marker_is_not_said_to_be_sent(desk: HelpDes
         desk.turn()
     ((_, mail),) = new_mails(desk)
     assert ("Press it." in text_of(mail), "/mail" in text_of(mail)) == (True, False)
+
+
+def test_a_reply_by_mail_of_which_redmine_has_only_a_part_is_not_sent(desk: HelpDesk) -> None:
+    """A reply that is too long for a note, and whose file with the whole text Redmine drops: the customer does not get
+    the beginning as if it were all, and a private note says so, once.
+    """
+    issue = {"trust": "authenticated", "agent_replies": "mail", "description_limit": 300}
+    desk.change({"mailboxes": {"desk": {"issue": issue}}})
+    received(desk)
+    desk.mail(writes("anna@example.com", subject="Re: [#1] Printer", text="Press the button. " * 50))
+    for _ in range(3):
+        desk.turn()
+    assert [] == new_mails(desk)
+    (told,) = [one for one in private_notes(desk) if "is not sent to the requester" in one]
+    assert "send it in parts" in told
+    assert "the reply is not sent to the requester: no note has all of it" in desk.story()
