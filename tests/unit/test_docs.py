@@ -32,6 +32,12 @@ def test_links(page: Path) -> None:
     assert [] == [(target.name, anchor) for target, anchor in headings if anchor not in anchors(target)]
 
 
+def test_the_readme_has_no_long_line() -> None:
+    """It is read in a terminal, too: at most 120 characters."""
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert [] == [line for line in lines if len(line) > 120]
+
+
 def test_architecture_names_what_is_there() -> None:
     """Each file or folder of the package that the architecture page names exists."""
     text = (ROOT / "docs" / "dev" / "architecture.md").read_text("utf-8")
