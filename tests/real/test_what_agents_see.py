@@ -152,8 +152,6 @@ def test_a_field_that_takes_no_text(  # noqa: PLR0917 - fixtures are named, not 
         bridge.change({"redmine": {"api_key": redmine.seed["users"][login]["api_key"]}})
         bridge.issue(last_answer_field="Channel", check_permissions=False)
         bridge.support(answers={"report": mode})
-        if login == "bridge":
-            _join(redmine, project)
         issue, first = asks(bridge, redmine, project, server, customer.address)
         says(redmine, issue, "Please leave the room.")
         for _ in range(2):
@@ -169,13 +167,6 @@ def test_a_field_that_takes_no_text(  # noqa: PLR0917 - fixtures are named, not 
         for _ in range(2):
             turn(bridge)
         assert (before, "") == (puts(redmine_proxy), field(redmine, issue, "Channel"))
-
-
-def _join(redmine: Redmine, project: str) -> None:
-    """The bridge's own user is a member of the project."""
-    role = next(number for name, number in redmine.seed["roles"].items() if "ridge" in name)
-    member = {"user_id": redmine.seed["bridge"]["id"], "role_ids": [role]}
-    redmine.admin.call("POST", f"/projects/{project}/memberships.json", {"membership": member})
 
 
 @pytest.mark.parametrize("who", ["gone", "refused"])
