@@ -30,6 +30,7 @@ class SideEffect(StrEnum):
     MOVE = "move"
     RECORD_FILED = "record_filed"
     MIRROR = "mirror"
+    BEGIN_CONVERSATION = "begin_conversation"
     INTEND_RULE = "intend_rule"
     RECORD_RULE = "record_rule"
     QUEUE_MAIL = "queue_mail"

@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -48,6 +48,8 @@ PEOPLE: dict[int, tuple[str, str, str, bool]] = {
     CAROL: ("carol", "Carol Customer", "carol@client.example", False),
 }
 STATUSES = {1: ("New", False), 2: ("In Progress", False), 5: ("Closed", True)}
+REQUESTER: dict[str, Any] = {"id": 72, "name": "Requester"}
+"""The custom field for the requester's address."""
 MAY = ["view_issues", "add_issues", "add_issue_notes", "edit_issues", "set_notes_private", "view_private_notes"]
 
 
@@ -121,6 +123,22 @@ class SmallRedmine:
             )  # fmt: skip
             found["updated_on"] = iso()
             return self.journals
+
+    def makes(self, user: int, subject: str, description: str = "", *, requester: str | None = None) -> int:
+        """A user makes an issue; `requester` is the value of that field, None: it has none. Return its number."""
+        fields = [] if requester is None else [{"id": REQUESTER["id"], "value": requester}]
+        values = {"subject": subject, "description": description, "custom_fields": fields}
+        return int(self._made(values, user)["issue"]["id"])
+
+    def names(self, issue: int, user: int, requester: str, text: str = "") -> int:
+        """A user sets the requester field of an issue, perhaps with a note. Return the journal's id."""
+        number, fields = self.writes(issue, user, text), self.issues[issue]["custom_fields"]
+        old = next((field["value"] for field in fields if field["id"] == REQUESTER["id"]), None)
+        change = {"property": "cf", "name": str(REQUESTER["id"]), "old_value": old, "new_value": requester}
+        self.journal(number)["details"].append(change)
+        others = [field for field in fields if field["id"] != REQUESTER["id"]]
+        self.issues[issue]["custom_fields"] = [*others, REQUESTER | {"value": requester}]
+        return number
 
     def journal(self, number: int) -> dict[str, Any]:
         """A journal by its id."""
@@ -242,7 +260,7 @@ class SmallRedmine:
                 "status": self._status(1), "priority": self._priority(4), "author": self._named(user),
                 "subject": values["subject"], "description": values.get("description", ""), "journals": [],
                 "is_private": values.get("is_private", False), "attachments": [], "watchers": [],
-                "custom_fields": [self._named_field(one) | {"value": ""} for one in self.fields],
+                "custom_fields": self._values(values.get("custom_fields", ())),
                 "created_on": iso(), "updated_on": iso(), "closed_on": None,
             }  # fmt: skip
         return {"issue": self.issues[number]}
@@ -310,8 +328,13 @@ class SmallRedmine:
         return {
             "id": 7, "identifier": "desk", "name": "Desk", "status": 1, "is_public": self.public,
             "trackers": [{"id": 1, "name": "Bug"}], "enabled_modules": [{"id": 1, "name": "issue_tracking"}],
-            "issue_custom_fields": [self._named_field(number) for number in self.fields],
+            "issue_custom_fields": [REQUESTER, *map(self._named_field, self.fields)],
         }  # fmt: skip
+
+    def _values(self, values: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The custom fields of a new issue: the requester's where it has a value."""
+        requester = [REQUESTER | field for field in values if int(field["id"]) == REQUESTER["id"]]
+        return [*(self._named_field(number) | {"value": ""} for number in self.fields), *requester]
 
     def _named_field(self, number: int) -> dict[str, Any]:
         return {"id": number, "name": self.fields[number]["name"]}

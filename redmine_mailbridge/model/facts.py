@@ -89,9 +89,9 @@ class Issue:
     participated by mail: requester and Cc; `mailed` those to which the bridge sent mail about it.
     `project_name` and `tracker` are the words in Redmine's own subject tag,
     `created_on` (aware, to the second) is part of its Message-IDs. `mailbox`: the name of the one whose message created
-    it, "" if none did. `newest_journal` is the id of the newest entry of its history, 0 if it has none, None if
-    unknown; `noted` the newest that a message had created by then. `successors`: where a closed issue continues, as far
-    as the settings follow it.
+    it, "" if it is not a conversation; `begun`: its conversation began in Redmine, in that mailbox. `newest_journal` is
+    the id of the newest entry of its history, 0 if it has none, None if unknown; `noted` the newest that a message had
+    created by then. `successors`: where a closed issue continues, as far as the settings follow it.
     """
 
     id: int
@@ -117,6 +117,7 @@ class Issue:
     mailbox: str = ""
     newest_journal: int | None = None
     noted: int = 0
+    begun: bool = False
     successors: tuple[Successor, ...] = ()
 
     @property

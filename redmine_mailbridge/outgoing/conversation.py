@@ -10,13 +10,15 @@ what it made is unchanged. The people in Cc come from the newest mail whose send
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.language import language_of
 from redmine_mailbridge.mail.text.from_redmine import unescaped
 from redmine_mailbridge.model.mail import Address, Message
+from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
@@ -49,6 +51,7 @@ class Conversation:
     `written_to` are the addresses that the newest mail was sent to.
     `language` is that of the newest mail whose language was detected, "" if there is none.
     `unproven` are those whom the newest mail names in Cc (or who wrote it) while nothing proves who wrote it.
+    `begins`: the conversation began in Redmine, and no mail of it has been sent or received.
     """
 
     subject: str
@@ -61,11 +64,20 @@ class Conversation:
     answerable: bool = True
     language: str = ""
     written_to: tuple[str, ...] = ()
+    begins: bool = False
 
     @property
     def reply_subject(self) -> str:
-        """The subject of an answer."""
-        return f"Re: {self.subject}"
+        """The subject of an answer; that of the first mail of a conversation answers nothing."""
+        return self.subject if self.begins else f"Re: {self.subject}"
+
+    def without(self, people: Collection[str]) -> "Conversation":
+        """The same without these addresses (lower case) in Cc."""
+        cc, unproven = (
+            tuple(person for person in several if comparable(person.address) not in people)
+            for several in (self.cc, self.unproven)
+        )
+        return replace(self, cc=cc, unproven=unproven)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +119,8 @@ class ConversationFinder:
         parts = list(self._parts(issue, visible))
         sent = tuple(message_id for message_id, _ in self._queries.outgoing(issue.id, issue.requester))
         if not parts:
-            return Conversation(without_re(issue.subject) or f"#{issue.id}", references=sent)
+            begins = issue.mail_id is None and not sent
+            return Conversation(without_re(issue.subject) or f"#{issue.id}", references=sent, begins=begins)
         last = parts[-1]
         message = self._message(last.mail)
         mails = [part.mail.message_id for part in parts]

@@ -40,7 +40,7 @@ def judge(context: DecisionContext, match: IssueMatch, issue: Issue, *, by_hand:
     if settings == {"note"} or agent is None:
         return JudgedReply(context, match)
     context, asked = _without_command(context)
-    own = agent.id == issue.author_id
+    own = _is_own(agent, issue)
     if not asked and (own or setting == "note"):
         return JudgedReply(context, match)
     if asked or setting == "private" or match.private:
@@ -64,9 +64,7 @@ def judge(context: DecisionContext, match: IssueMatch, issue: Issue, *, by_hand:
 def continues(context: DecisionContext, issue: Issue) -> bool:
     """Is it a reply of an agent that stays in its issue, even if others' replies to a closed one create a new one?"""
     agent = _agent(context, issue)
-    return (
-        context.about(issue).route.issue.agent_replies != "note" and agent is not None and agent.id != issue.author_id
-    )
+    return context.about(issue).route.issue.agent_replies != "note" and agent is not None and not _is_own(agent, issue)
 
 
 def judge_new(context: DecisionContext, match: IssueMatch) -> JudgedReply:
@@ -88,7 +86,7 @@ def _not_reaching(context: DecisionContext, match: IssueMatch) -> JudgedReply:
     issue = match.related if match.issue is None and not context.facts.offline else None
     agent = _agent(context, issue) if issue is not None and _answers(context, issue) else None
     setting = context.about(issue).route.issue.agent_replies if issue is not None else "note"
-    if issue is None or agent is None or agent.id == issue.author_id or setting == "note" or _unsent(context, agent):
+    if issue is None or agent is None or _is_own(agent, issue) or setting == "note" or _unsent(context, agent):
         return JudgedReply(context, match)
     context.steps.add(f"the reply of the agent {agent.login} does not reach #{issue.id}: the new issue is private")
     match = replace(match, private=True)
@@ -121,6 +119,11 @@ def _agent(context: DecisionContext, issue: Issue) -> User | None:
     if user is None or user.status != "active" or context.sender.through is not None:
         return None
     return user if context.sender.address.key in context.facts.agents.get(issue.project, ()) else None
+
+
+def _is_own(agent: User, issue: Issue) -> bool:
+    """Is it the agent's own question? Whoever made an issue in Redmine whose conversation began there asks nothing."""
+    return agent.id == issue.author_id and not issue.begun
 
 
 def _unsent(context: DecisionContext, agent: User) -> bool:

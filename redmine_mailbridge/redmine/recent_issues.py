@@ -21,7 +21,7 @@ MOST = 8_000_000
 """Characters that are cached: those of some ten thousand new issues. The oldest is dropped first, and fetched again."""
 FIELDS = (
     "id", "project", "tracker", "status", "priority", "author", "assigned_to", "subject", "is_private", "created_on",
-    "updated_on", "closed_on",
+    "updated_on", "closed_on", "custom_fields",
 )  # fmt: skip
 JOURNAL = ("id", "user", "created_on", "private_notes")
 ISSUE = re.compile(r"/issues/(\d+)(?:\.json|/)")

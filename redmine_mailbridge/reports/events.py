@@ -94,7 +94,7 @@ def events_of(facts: ReportFacts) -> Iterator[Event]:
 
 def _of_timeline(timeline: IssueTimeline, facts: ReportFacts) -> Iterator[Event]:
     issue = timeline.issue
-    begun = issue.created_on
+    begun = issue.since
     yield opening(issue, facts)
     for kind, moment in ((Kind.ANSWERED, timeline.first_answer), (Kind.RESOLVED, timeline.resolved)):
         if moment is not None:
@@ -108,4 +108,4 @@ def _of_timeline(timeline: IssueTimeline, facts: ReportFacts) -> Iterator[Event]
 
 def opening(issue: IssueRow, facts: ReportFacts) -> Event:
     """Given an issue, return its beginning, which counts for who has it."""
-    return Event(Kind.OPENED, issue, facts.day(issue.created_on), issue.assignee or NO_ONE, issue.assignee_id)
+    return Event(Kind.OPENED, issue, facts.day(issue.since), issue.assignee or NO_ONE, issue.assignee_id)

@@ -23,7 +23,7 @@ class TimelineEvent:
 
 @dataclass(frozen=True, slots=True)
 class IssueTimeline:
-    """What became of one issue.
+    """What became of one issue since its conversation began.
 
     `first_answer`: the first public note of an agent. `resolved`: its last closing, None while it is open.
     `changes`: when it was closed (True) and opened again (False), in order.
@@ -37,11 +37,11 @@ class IssueTimeline:
     @property
     def reopened(self) -> tuple[float, ...]:
         """When it was opened again."""
-        return tuple(at for at, closed in self.changes if not closed)
+        return tuple(at for at, closed in self.changes if not closed and at >= self.issue.since)
 
     def open_at(self, moment: float) -> bool:
         """Was it open then?"""
-        if moment < self.issue.created_on:
+        if moment < self.issue.since:
             return False
         closed = False
         for at, now_closed in self.changes:
@@ -71,7 +71,8 @@ def timeline_of(issue: IssueRow, journals: Iterable[JournalRow], closing: frozen
     if issue.closed != (bool(changes) and changes[-1][1]):  # closed from the start, or a status has changed its kind
         at = issue.closed_on if issue.closed and issue.closed_on is not None else issue.updated_on
         changes.append((at, issue.closed))
-    resolved = replace(closer, at=changes[-1][0]) if issue.closed and changes else None
+    is_resolved = issue.closed and bool(changes) and changes[-1][0] >= issue.since
+    resolved = replace(closer, at=changes[-1][0]) if is_resolved else None
     return IssueTimeline(issue, answer, resolved, tuple(changes))
 
 
@@ -101,8 +102,8 @@ def figure_of(timeline: IssueTimeline, counts: Counts, working: WorkingTime) -> 
     def spans(moment: TimelineEvent | None) -> tuple[float | None, float | None]:
         if moment is None:
             return None, None
-        elapsed = max(0.0, moment.at - issue.created_on)
-        return elapsed, working(issue.project, issue.created_on, max(moment.at, issue.created_on))
+        elapsed = max(0.0, moment.at - issue.since)
+        return elapsed, working(issue.project, issue.since, max(moment.at, issue.since))
 
     answer, resolution = spans(timeline.first_answer), spans(timeline.resolved)
     return IssueFigures(

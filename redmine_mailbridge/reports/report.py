@@ -230,7 +230,7 @@ def _fill_months(
     month, and none is added on the way there.
     """
     backlog: dict[str, tuple[str, int]] = {}
-    begun = min((timeline.issue.created_on for timeline in facts.timelines.values()), default=now)
+    begun = min((timeline.issue.since for timeline in facts.timelines.values()), default=now)
     first, last = month_of(facts.day(begun)), month_of(facts.day(now))
     between = _months([month for month in sorted(sums) if first <= month <= last])
     for month in sorted({*sums, *between}):

@@ -15,6 +15,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import is_there, upsert
 from redmine_mailbridge.store.tables import (
     account,
+    begun_issue,
     content,
     folder,
     issue,
@@ -33,12 +34,15 @@ from redmine_mailbridge.util.dataclass import dataclass
 
 LABELLED: tuple[sa.ColumnElement[Any], ...] = (
     mail.c.mailbox, mail.c.paused_by, folder.c.mailbox, left_lying.c.mailbox, outbox.c.mailbox, account.c.mailbox,
-    issue.c.mailbox, mailbox_pause.c.mailbox,
+    issue.c.mailbox, begun_issue.c.mailbox, mailbox_pause.c.mailbox,
 )  # fmt: skip
 """The columns that contain only a mailbox's name."""
 NAMED: tuple[tuple[sa.ColumnElement[Any], str], ...] = (
     (meta.c.key, "released:{}"),
     (meta.c.key, "braked:{}"),
+    (meta.c.key, "begun:{}"),
+    (meta.c.key, "answers:{}:notes"),
+    (meta.c.key, "answers:{}:closed"),
     *((table.c.name, "receive:{}") for table in (task_override, task_wish, task_next, task_run)),
     (oauth_token.c.connection, "{}"),
     (oauth_token.c.connection, "{}/outgoing"),

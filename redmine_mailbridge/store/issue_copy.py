@@ -1,7 +1,9 @@
-"""The local copy of Redmine's issues that were created from mail, to avoid repeated queries.
+"""The local copy of Redmine's issues that are conversations by mail, to avoid repeated queries.
 
 Tables `issue` and `journal` are a copy: Redmine is right wherever the two differ, and
 `tasks/update/issue_sync.py` keeps the copy current. Note texts are not stored; they are read from Redmine.
+
+An issue is a conversation if a message created it, or if it began in Redmine (begun_issues.py); a message has priority.
 """
 
 import json
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.model.authorship import Side
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.store.begun_issues import BegunIssue, begun_among, begun_unread
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import upsert
@@ -24,16 +27,17 @@ from redmine_mailbridge.util.fields import fields_of
 
 @dataclass(frozen=True, slots=True)
 class IssueRow:
-    """An issue created from mail, as Redmine returned it at `seen_at`. Times in seconds since the epoch, UTC.
+    """An issue that is a conversation, as Redmine returned it at `seen_at`. Times in seconds since the epoch, UTC.
 
     `mailbox` and `mail_id` are those of the message that created it, `requester` the sender's address (lower case)
-    and `domain` the part after its @. `project` is the identifier. `settled`: nothing can have changed
+    and `domain` the part after its @. `mail_id` is None if the conversation began in Redmine, at `begun_on`;
+    `requester` is then "" while the issue names none. `project` is the identifier. `settled`: nothing can have changed
     in the second `updated_on` after the read. `gone`: Redmine no longer returns it.
     """
 
     id: int
     mailbox: str
-    mail_id: int
+    mail_id: int | None
     requester: str
     requester_name: str
     domain: str
@@ -56,6 +60,12 @@ class IssueRow:
     seen_at: float
     settled: bool = True
     gone: bool = False
+    begun_on: float | None = None
+
+    @property
+    def since(self) -> float:
+        """When the conversation began: when the issue was created, unless it became one later."""
+        return self.created_on if self.begun_on is None else self.begun_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +100,16 @@ class UnsettledIssue:
 
 @dataclass(frozen=True, slots=True)
 class IssueOrigin:
-    """The message that created an issue. `sender` is the requester, `request` is the executed intent, in JSON."""
+    """What made an issue a conversation: the message that created it (`mail_id`), or how it began in Redmine
+    (`begun`). `sender` is the requester, `request` is the executed intent, in JSON.
+    """
 
     issue: int
-    mail_id: int
+    mail_id: int | None
     mailbox: str
     sender: str
     request: str | None
+    begun: BegunIssue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +142,7 @@ class IssueCopy:
     # ------------------------------------------------------------------ read
 
     def get(self, number: int) -> IssueRow | None:
-        """Given an issue's number, return its row; None if it was not created from mail or has not been read yet."""
+        """Given an issue's number, return its row; None if it is not a conversation or has not been read."""
         return next(iter(self.issues([number], gone=None)), None)
 
     def issues(
@@ -169,8 +182,11 @@ class IssueCopy:
             return [row._mapping for some in several for row in db.execute(query.where(column.in_(some)))]
 
     def origins(self, issues: Collection[int]) -> dict[int, IssueOrigin]:
-        """Given numbers of issues, return the message that created each, for those created from mail."""
-        return {origin.issue: origin for origin in self._origins(mail.c.created_issue, issues)}
+        """Given numbers of issues, return what made each a conversation, for those that are."""
+        with self._database.read() as db:
+            begun = [_began(row) for row in begun_among(db, issues)]
+        by_mail = [IssueOrigin(**row) for row in self._by(_ORIGIN, mail.c.created_issue, issues, mail.c.id)]
+        return {origin.issue: origin for origin in (*begun, *by_mail)}
 
     def unsettled(self) -> list[UnsettledIssue]:
         """The issues that may have changed in the second `updated_on` after the read, by number."""
@@ -182,14 +198,13 @@ class IssueCopy:
             ]
 
     def missing(self, *, after: int = 0, limit: int | None = None) -> list[IssueOrigin]:
-        """The messages whose issues have never been read, by issue: those after this number, at most `limit`."""
+        """The conversations whose issues have never been read, by issue: those after this number, at most `limit`."""
         known = sa.exists().where(issue.c.id == mail.c.created_issue)
         query = _ORIGIN.where(mail.c.created_issue > after, ~known).order_by(mail.c.created_issue).limit(limit)
         with self._database.read() as db:
-            return [IssueOrigin(*row) for row in db.execute(query)]
-
-    def _origins(self, column: sa.Column[Any], ids: Collection[int]) -> list[IssueOrigin]:
-        return [IssueOrigin(**row) for row in self._by(_ORIGIN, column, ids, mail.c.id)]
+            origins = [IssueOrigin(*row) for row in db.execute(query)]
+            origins += [_began(row) for row in begun_unread(db, after=after, limit=limit)]
+        return sorted(origins, key=lambda origin: origin.issue)[:limit]
 
     def mails_of(self, journals: Collection[int]) -> dict[int, JournalMail]:
         """Given ids of journals, return the message that created each, for those created from mail."""
@@ -263,6 +278,10 @@ class IssueCopy:
         """Store a task's own value."""
         with side_effect(SideEffect.MIRROR), self._database.write() as db:
             Meta(db).put(key, value)
+
+
+def _began(begun: BegunIssue) -> IssueOrigin:
+    return IssueOrigin(begun.issue, None, begun.mailbox, begun.requester, None, begun)
 
 
 _OF_ISSUE = journal.c.issue == issue.c.id

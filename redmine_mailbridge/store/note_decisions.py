@@ -18,7 +18,7 @@ from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outgoing.adding import NewAnswer, queue
 from redmine_mailbridge.store.outgoing.rows import BOUNCED, FAILED
-from redmine_mailbridge.store.tables import answer, issue, journal, mail, outbox
+from redmine_mailbridge.store.tables import answer, begun_issue, former_requester, issue, journal, mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 
 NOTE_IN_ID = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
@@ -82,7 +82,7 @@ class NoteDecisions:
 
         `notes`: agents' notes after this journal; `closed`: status changes after this one by anyone but the
         customer; None: none of them. Entries created from messages are not among them, but for agents' replies that are
-        sent to the requester.
+        sent to the requester, nor those from before a conversation began in Redmine.
         """
         kinds = []
         if notes is not None:
@@ -98,6 +98,7 @@ class NoteDecisions:
                 issue.c.mailbox == mailbox,
                 issue.c.gone.is_(False),
                 journal.c.private.is_(False),
+                ~sa.exists().where(begun_issue.c.issue == journal.c.issue, journal.c.id <= begun_issue.c.after_journal),
                 sa.or_(
                     sa.and_(journal.c.mail_id.is_(None), ~mails_note),  # the copy may not know yet that it is a mail's
                     sa.exists().where(mail.c.journal == journal.c.id, mail.c.to_requester),
@@ -120,6 +121,14 @@ class NoteDecisions:
         with self._database.read() as db:
             request = db.execute(query).scalar()
         return frozenset(str(key).lower() for key in json.loads(request).get("named", ())) if request else frozenset()
+
+    def former_requesters(self, number: int) -> frozenset[str]:
+        """Given an issue whose conversation began in Redmine, return whom it named as requester before (lower case):
+        they get no more answers.
+        """
+        query = sa.select(former_requester.c.address).where(former_requester.c.issue == number)
+        with self._database.read() as db:
+            return frozenset(db.execute(query).scalars())
 
     def being_written(self) -> list[str]:
         """The intents (JSON) of the messages that are being written to Redmine just now."""

@@ -115,7 +115,7 @@ class RuleRuns:
         with side_effect(SideEffect.INTEND_RULE), self._database.write() as db:
             return row if self._is_new(db, row) else None
 
-    def refuse(self, match: RuleMatch, mail_id: int, line: str) -> None:
+    def refuse(self, match: RuleMatch, mail_id: int | None, line: str) -> None:
         """A due match cannot be executed, before anything was requested of Redmine."""
         row = self._row(match, Stage.FAILED, None, 0, line)
         with side_effect(SideEffect.RECORD_RULE), self._database.write() as db:
@@ -146,20 +146,20 @@ class RuleRuns:
         with side_effect(SideEffect.RECORD_RULE), self._database.write() as db:
             db.execute(sa.update(applied).where(*_is(row), applied.c.state == Stage.INTENDED).values(request=request))
 
-    def wrote(self, row: RuleRun, journal: int | None, mail_id: int, lines: Sequence[str]) -> RuleRun:
+    def wrote(self, row: RuleRun, journal: int | None, mail_id: int | None, lines: Sequence[str]) -> RuleRun:
         """The change is in Redmine, as this journal; the lines are added to the history of the message that created the
         issue."""
         self._move(row, Stage.INTENDED, Stage.WRITTEN, mail_id, lines, journal=journal)
         return replace(row, state=Stage.WRITTEN, journal=journal, outcome="; ".join(lines))
 
-    def finish(self, row: RuleRun, mail_id: int, lines: Sequence[str]) -> None:
+    def finish(self, row: RuleRun, mail_id: int | None, lines: Sequence[str]) -> None:
         """The run is complete; the lines are added to the history, except those already written with its message."""
         recorded = sa.select(step.c.line).where(step.c.mail_id == mail_id, step.c.at >= row.sent_at)
         with self._database.read() as db:
             known = {line for (line,) in db.execute(recorded)}
         self._move(row, Stage.WRITTEN, Stage.DONE, mail_id, lines, known=known)
 
-    def fail(self, row: RuleRun, mail_id: int, line: str) -> None:
+    def fail(self, row: RuleRun, mail_id: int | None, line: str) -> None:
         """Redmine permanently rejects it: the rule does not retry for this event, until `forget_failed`."""
         self._move(row, Stage.INTENDED, Stage.FAILED, mail_id, [line])
 
@@ -168,7 +168,7 @@ class RuleRuns:
         row: RuleRun,
         before: Stage,
         after: Stage,
-        mail_id: int,
+        mail_id: int | None,
         lines: Sequence[str],
         *,
         journal: int | None = None,

@@ -132,6 +132,15 @@ requester_change = Table(
 # the participants of an issue by mail
 participant = Table("participant", metadata, *_key(Integer, "issue"), *_key(Text, "address"))
 
+# the issues made in Redmine that became conversations; `field` is the value of the requester field that was last seen
+begun_issue = Table(
+    "begun_issue", metadata, *_key(Integer, "issue"), *_required(Text, "mailbox", "requester", "field"),
+    *_required(Integer, "after_journal"), *_required(Double, "begun_on"),
+)
+
+# whom the answers of these issues went to before somebody changed the requester
+former_requester = Table("former_requester", metadata, *_key(Integer, "issue"), *_key(Text, "address"))
+
 # ---------------------------------------------------------------------- mailboxes
 
 # how far each folder has been read; messages received before `taken_from` are skipped; NULL: not recorded
@@ -200,15 +209,17 @@ answer = Table(
 
 # ---------------------------------------------------------------------- copies of Redmine's data
 
-# the copy of the issues that came by mail, and their histories
+# the copy of the issues that came by mail or became conversations in Redmine, and their histories; of the latter,
+# `mail_id` is NULL, and `begun_on` is when they did
 issue = Table(
-    "issue", metadata, *_key(Integer, "id"), *_required(Text, "mailbox"), *_required(BigInteger, "mail_id"),
+    "issue", metadata, *_key(Integer, "id"), *_required(Text, "mailbox"), *_optional(BigInteger, "mail_id"),
     *_required(Text, "requester", "requester_name", "domain"), *_required(Integer, "project_id"),
     *_required(Text, "project", "project_name"), *_required(Boolean, "project_public"),
     *_required(Text, "tracker", "status"), *_required(Boolean, "closed"), *_required(Text, "priority"),
     *_optional(Integer, "assignee_id"), *_optional(Text, "assignee"), *_optional(Integer, "author_id"),
     *_required(Text, "subject"), *_required(Boolean, "private"), *_required(Double, "created_on", "updated_on"),
     *_optional(Double, "closed_on"), *_required(Double, "seen_at"), *_required(Boolean, "settled", "gone"),
+    *_optional(Double, "begun_on"),
     Index("ix_issue_updated", "updated_on"),
     Index("ix_issue_open", "closed", "gone"),
 )

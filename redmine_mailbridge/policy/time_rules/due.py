@@ -19,7 +19,9 @@ MADE = 0
 
 
 class RuleIssue(Protocol):
-    """What a rule looks at in an issue. Times in seconds since the epoch, UTC."""
+    """What a rule looks at in an issue. Times in seconds since the epoch, UTC. `since` is when its conversation began:
+    with the issue, unless it began in Redmine later.
+    """
 
     @property
     def id(self) -> int: ...
@@ -39,6 +41,8 @@ class RuleIssue(Protocol):
     def assignee_id(self) -> int | None: ...
     @property
     def created_on(self) -> float: ...
+    @property
+    def since(self) -> float: ...
 
 
 class RuleJournal(Protocol):
@@ -198,12 +202,12 @@ def _turn(history: Sequence[RuleJournal], mailed: Callable[[int], bool]) -> str:
 
 
 def _no_answer(issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event | None:
-    return _Event(issue.created_on, MADE) if _last(history, _agent) is None else None
+    return _Event(issue.since, MADE) if _last(history, _agent) is None else None
 
 
 def _customer_silent(issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event:
     last = _last(history, _customer)
-    return _Event(issue.created_on, MADE) if last is None else _Event(last.at, last.id)
+    return _Event(issue.since, MADE) if last is None else _Event(last.at, last.id)
 
 
 def _agent_silent(_issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event | None:
@@ -213,12 +217,12 @@ def _agent_silent(_issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event |
 
 def _silent(issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event:
     last = _last(history, _wrote)
-    return _Event(issue.created_on, MADE) if last is None else _Event(last.at, last.id)
+    return _Event(issue.since, MADE) if last is None else _Event(last.at, last.id)
 
 
 def _in_status(issue: RuleIssue, history: Sequence[RuleJournal]) -> _Event:
     changed = _last(history, lambda entry: entry.status_to is not None)
-    return _Event(issue.created_on if changed is None else changed.at, _newest(history, _status_by_person))
+    return _Event(issue.since if changed is None else changed.at, _newest(history, _status_by_person))
 
 
 def _created(issue: RuleIssue, _history: Sequence[RuleJournal]) -> _Event:

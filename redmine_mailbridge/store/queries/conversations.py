@@ -8,7 +8,7 @@ from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.issue_copy import WHOSE, by_machine
 from redmine_mailbridge.store.outgoing.rows import DISCARDED, FAILED
-from redmine_mailbridge.store.tables import journal, mail, outbox
+from redmine_mailbridge.store.tables import former_requester, journal, mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 
 
@@ -40,7 +40,10 @@ class ConversationQueries:
         self._database = database
 
     def incoming(self, issue: int, requester: str) -> list[ConversationMail]:
-        """Given an issue and its requester's address, return its messages, oldest first, except auto-replies."""
+        """Given an issue and its requester's address, return its messages, oldest first, except auto-replies, and those
+        of whom an issue made in Redmine named as requester before.
+        """
+        former = sa.select(former_requester.c.address).where(former_requester.c.issue == issue)
         query = (
             sa.select(
                 mail.c.id, mail.c.mailbox, mail.c.message_id, mail.c.subject, WHOSE.label("sender"), mail.c.raw,
@@ -54,13 +57,14 @@ class ConversationQueries:
         )  # fmt: skip
         with self._database.read() as db:
             rows = db.execute(query).all()
+            left_out = frozenset(db.execute(former).scalars())
         return [
             ConversationMail(
                 row.id, row.mailbox, row.message_id, row.subject or "", row.sender or "", row.raw, row.truncated,
                 row.request, row.journal, row.author or "",
                 row.created_issue == issue or (row.side or _side(row.sender, requester)) == "customer",
             )
-            for row in rows if not by_machine(row.request)
+            for row in rows if not by_machine(row.request) and (row.sender or "").lower() not in left_out
         ]  # fmt: skip
 
     def outgoing(self, issue: int, recipient: str) -> Sequence[tuple[str, float]]:

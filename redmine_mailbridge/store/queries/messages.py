@@ -16,7 +16,7 @@ from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at, within
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.outgoing.rows import DISCARDED, FAILED
 from redmine_mailbridge.store.queries.search import MessageFilter, SearchResult, conditions_of, matching, search
-from redmine_mailbridge.store.tables import applied, mail, outbox, participant, step
+from redmine_mailbridge.store.tables import applied, begun_issue, mail, outbox, participant, step
 
 __all__ = ["MessageFilter", "MessageQueries"]
 FETCHED_WITHIN = 3600.0
@@ -129,12 +129,23 @@ class MessageQueries:
         return {issue: frozenset(addresses) for issue, addresses in by_issue.items()}
 
     def mailboxes(self, issues: Collection[int]) -> dict[int, str]:
-        """Given issues, return the name of the mailbox whose message created each, if any."""
+        """Given issues, return the name of the mailbox of each that is a conversation: whose message created it, or
+        where it began in Redmine.
+        """
         if not issues:
             return {}
         query = sa.select(mail.c.created_issue, mail.c.mailbox).where(mail.c.created_issue.in_(set(issues)))
+        begun = sa.select(begun_issue.c.issue, begun_issue.c.mailbox).where(begun_issue.c.issue.in_(set(issues)))
         with self._database.read() as db:
-            return {row.created_issue: row.mailbox for row in db.execute(query)}
+            mailboxes = {row.issue: row.mailbox for row in db.execute(begun)}
+            return mailboxes | {row.created_issue: row.mailbox for row in db.execute(query)}
+
+    def begun(self, issues: Collection[int]) -> frozenset[int]:
+        """Given issues, return those whose conversation began in Redmine."""
+        by_mail = sa.exists().where(mail.c.created_issue == begun_issue.c.issue)
+        query = sa.select(begun_issue.c.issue).where(begun_issue.c.issue.in_(set(issues)), ~by_mail)
+        with self._database.read() as db:
+            return frozenset(db.execute(query).scalars()) if issues else frozenset()
 
     def state(self, mail_id: int) -> State:
         """The current state of a message."""

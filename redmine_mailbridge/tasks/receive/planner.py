@@ -166,7 +166,7 @@ def _with_mails(facts: Facts, message_queries: MessageQueries, newest: Mapping[i
     store knows of the issues.
     """
     participants, made_by = message_queries.participants(facts.issues), message_queries.mailboxes(facts.issues)
-    mailed = message_queries.mailed(facts.issues)
+    mailed, begun = message_queries.mailed(facts.issues), message_queries.begun(facts.issues)
     issues = {
         number: replace(
             issue,
@@ -174,6 +174,7 @@ def _with_mails(facts: Facts, message_queries: MessageQueries, newest: Mapping[i
             mailed=mailed.get(number, frozenset()),
             mailbox=made_by.get(number, ""),
             noted=newest.get(number, 0),
+            begun=number in begun,
         )
         for number, issue in facts.issues.items()
     }

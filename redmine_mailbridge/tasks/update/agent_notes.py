@@ -170,12 +170,17 @@ class AgentNoteMailer:
             on_record = by_agent and mailing.notes != "never"
             decision = NoteDecision(number, row.id, 0.0, line, notified_by)
             self._decisions.decide(decision, mail_id=row.mail_id, notices=notices, on_record=on_record)
+            if row.mail_id is None:  # no message has a history that says it
+                log.info("answers.not_mailed", issue=row.id, journal=number, reason=line)
             return 0
 
         has_agent_note = by_agent and isinstance(note_or_reason, AgentNote)
         if not has_agent_note and not closing:
             return not_mailed(note_or_reason if isinstance(note_or_reason, str) else "it was written by the bridge")
-        conversation = self._mailer.conversation(row, visible)
+        if not row.requester and row.mail_id is None:
+            return not_mailed("the issue names no requester that mail can be sent to")
+        former = self._decisions.former_requesters(row.id)
+        conversation = self._mailer.conversation(row, visible).without(former)
         people = self._people(row, visible, entry, mailing, conversation)
         if not people.to and not people.cc:
             return not_mailed(people.why_nobody, self._notices(people), people.notified_by(row.requester))

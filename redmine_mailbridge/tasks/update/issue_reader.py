@@ -40,36 +40,45 @@ class IssueReader:
     def take(
         self, origin: IssueOrigin, now: float, before: IssueRow | None
     ) -> tuple[IssueRow, list[JournalRow]] | None:
-        """Given the mail that created an issue, the time, and the previous row, return the current issue and history;
-        None when the issue does not exist or is not visible. Raise RedmineUnavailable.
+        """Given what made an issue a conversation, the time, and the previous row, return the current issue and
+        history; None when the issue does not exist or is not visible. Raise RedmineUnavailable.
         """
         answer = self._client.get_or_none(f"/issues/{origin.issue}.json", [("include", "journals")])
-        return None if answer is None else self._snapshot(answer["issue"], origin, now, before)
+        return None if answer is None else self.rows(answer["issue"], origin, now, before)
 
     def shown(self, number: int) -> CachedIssue | None:
         """Given an issue, return it as Redmine returned it to the last write; None when it must be read."""
         return self._recent.take(number) if self._recent is not None else None
 
     def of(self, shown: CachedIssue, origin: IssueOrigin) -> tuple[IssueRow, list[JournalRow]]:
-        """Given an issue from a response, and the mail that created it, return its rows. They are not final: a later
+        """Given an issue from a response, and what made it a conversation, return its rows. They are not final: a later
         change within the same second is missing.
         """
-        row, journals = self._snapshot(shown.issue_data, origin, shown.at, None)
+        row, journals = self.rows(shown.issue_data, origin, shown.at)
         return replace(row, settled=False), journals
 
     def differs(self, row: IssueRow, listed: Mapping[str, Any]) -> bool:
         """Given a row and the issue from Redmine's list, return whether they differ. A list contains no history."""
         return any(getattr(row, name) != value for name, value in self._columns(listed).items())
 
-    def _snapshot(
-        self, issue_data: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None
+    def rows(
+        self, issue_data: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None = None
     ) -> tuple[IssueRow, list[JournalRow]]:
+        """Given an issue from the API as it is at the time `now`, and the previous row, return its rows. What agents
+        wrote before the conversation began counts for neither side.
+        """
         row = self._row(issue_data, origin, now, before)
-        return row, self._journals(issue_data, self.participants(row))
+        journals = self._journals(issue_data, self.participants(row))
+        before_it = origin.begun.after_journal if origin.begun is not None else 0
+        return row, [
+            replace(journal, side="bridge") if journal.id <= before_it and journal.side == "agent" else journal
+            for journal in journals
+        ]
 
     def participants(self, row: IssueRow) -> Participants:
-        """Given an issue, return who is on its two sides."""
-        return Participants(row.requester, row.author_id, self._metadata.people.me().user.id)
+        """Given an issue, return who is on its two sides. Whoever made an issue in Redmine is not the customer."""
+        author = row.author_id if row.mail_id is not None else None
+        return Participants(row.requester, author, self._metadata.people.me().user.id)
 
     def _row(self, issue_data: Mapping[str, Any], origin: IssueOrigin, now: float, before: IssueRow | None) -> IssueRow:
         columns = self._columns(issue_data)
@@ -86,6 +95,7 @@ class IssueReader:
             domain=requester.rpartition("@")[2],
             seen_at=now,
             settled=self._settled(columns["updated_on"], now, before),
+            begun_on=origin.begun.begun_on if origin.begun is not None else None,
             **columns,
         )
 

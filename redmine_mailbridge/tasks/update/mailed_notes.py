@@ -30,7 +30,7 @@ class MailedNotes:
         writers = self._writers() if any(row.mailbox in self._left for row in rows) else ()
 
         def mailed_of(row: IssueRow) -> IsMailed:
-            by_redmine = row.mailbox in self._left and row.author_id not in writers
+            by_redmine = row.mailbox in self._left and row.mail_id is not None and row.author_id not in writers
             return lambda note: by_redmine or note in mailed
 
         return mailed_of

@@ -1,45 +1,127 @@
-"""Corrects the requester of an issue when somebody sets another address in its custom field (`requester_field`)."""
+"""Reads the requester of an issue from its custom field (`requester_field`): corrects the requester of an issue that
+came by mail, and names that of a conversation that began in Redmine.
+"""
 
+import hashlib
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import structlog
+
 from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
-from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.outgoing.addresses import comparable, mailable
+from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.mails.requesters import Requesters
+from redmine_mailbridge.store.notices import NewNotice
+from redmine_mailbridge.util.dataclass import dataclass
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldValue:
+    """The requester field of an issue: its id, its name, and its value; "" if it holds no text."""
+
+    id: int
+    name: str
+    value: str
+
+    @property
+    def digest(self) -> str:
+        """The key of a notice about this value."""
+        return f"requester/{hashlib.sha256(self.value.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 class RequesterFields:
     """The custom fields for the requester's address. `fields` maps a mailbox to the name or id of its field, if any;
-    `ours` are the bridge's own addresses (lower case), which answers must not go to. Safe to share among threads.
+    `ours` are the bridge's own addresses (lower case), which answers must not go to. `begun` stores the conversations
+    that began in Redmine; None: there are none. Safe to share among threads.
     """
 
-    def __init__(self, fields: Mapping[str, str | None], requesters: Requesters, ours: Collection[str]) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, str | None],
+        requesters: Requesters,
+        ours: Collection[str],
+        *,
+        begun: BegunIssues | None = None,
+        text_format: TextFormat = "common_mark",
+    ) -> None:
         self._fields = fields
         self._requesters = requesters
         self._ours = frozenset(map(comparable, ours))
+        self._begun = begun
+        self._text_format = text_format
 
     def correct(self, issue_data: Mapping[str, Any], origin: IssueOrigin, intent: WriteIntent | None) -> str:
-        """Given an issue from the API, the message that created it and its intent, make a new value of the field the
-        requester, and return the requester's address. A value counts once: what is set by page or command later holds.
+        """Given an issue from the API, what made it a conversation and the intent of its message, make a new value of
+        the field the requester, and return the requester's address. A value counts once: what is set by page or command
+        later holds.
         """
-        name = self._fields.get(origin.mailbox)
+        field = self.value(origin.mailbox, issue_data)
+        if origin.mail_id is None:
+            return self._of_begun(field, origin)
+        if field is None:
+            return origin.sender
+        address, _ = self.address(field.value)
+        if address is None:
+            return origin.sender
+        first = mailable(Address("", _written(intent, field.id)))
+        written = first.key if first is not None else ""
+        changed = self._requesters.set_by_field(origin.mail_id, address.key, written)
+        return address.key if changed else origin.sender
+
+    def value(self, mailbox: str, issue_data: Mapping[str, Any]) -> FieldValue | None:
+        """Given a mailbox and an issue from the API, return the issue's requester field; None if it has none."""
+        name = self._fields.get(mailbox)
         field = next(
             (field for field in issue_data.get("custom_fields", ()) if name and name.casefold() in _names(field)),
             None,
         )
-        value = field.get("value") if field is not None else None
-        if field is None or not isinstance(value, str):
-            return origin.sender
+        if field is None:
+            return None
+        value = field.get("value")
+        return FieldValue(int(field["id"]), str(field.get("name", "")), value if isinstance(value, str) else "")
+
+    def address(self, value: str) -> tuple[Address | None, str]:
+        """Given the value of a requester field, return the address that answers may go to, else None and what is wrong
+        with it; "" if it is empty.
+        """
+        if not value.strip():
+            return None, ""
         address = mailable(Address("", value))
-        if address is None or {comparable(address.key), without_subaddress(comparable(address.key))} & self._ours:
+        if address is None:
+            return None, "is not an address that mail can be sent to"
+        if {comparable(address.key), without_subaddress(comparable(address.key))} & self._ours:
+            return None, "is an address of the bridge itself"
+        return address, ""
+
+    def notice(self, field: FieldValue, problem: str) -> NewNotice:
+        """Given a requester field and what is wrong with its value, return the notice for the agents of the issue."""
+        value = literal(field.value, self._text_format)
+        name = literal(field.name, self._text_format)
+        text = f"Notes on this issue are not mailed: the value of {name}, {value}, {problem}"
+        return NewNotice(field.digest, text)
+
+    def _of_begun(self, field: FieldValue | None, origin: IssueOrigin) -> str:
+        """The requester of a conversation that began in Redmine. A value counts once; one that names no address ends
+        the answers until there is another.
+        """
+        value = field.value if field is not None else ""
+        is_read = self._fields.get(origin.mailbox) is not None and self._begun is not None
+        if not is_read or origin.begun is None or value == origin.begun.field:
             return origin.sender
-        first = mailable(Address("", _written(intent, int(field["id"]))))
-        written = first.key if first is not None else ""
-        changed = self._requesters.set_by_field(origin.mail_id, address.key, written)
-        return address.key if changed else origin.sender
+        assert self._begun is not None, "is_read says so"  # noqa: S101 - for the type
+        address, problem = self.address(value)
+        requester = address.key if address is not None else ""
+        notices = [self.notice(field, problem)] if field is not None and problem else []
+        self._begun.change(origin.issue, requester, value, notices)
+        log.info("conversation.requester_changed", issue=origin.issue, mailbox=origin.mailbox, problem=problem)
+        return requester
 
 
 def _names(custom_field: Mapping[str, Any]) -> set[str]:

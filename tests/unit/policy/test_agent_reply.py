@@ -281,3 +281,13 @@ def test_a_private_note_reopens_nothing(changes: dict[str, str], settings: str, 
     plan = planned(AGENT | {"ref": "tag:30"} | changes, f'{settings}; closed_reply = "reopen"')
     assert (30, not reopened) == (plan.issue, plan.private_note), plan.steps
     assert reopened == ("status" in plan.fields.names), plan.steps
+
+
+@pytest.mark.parametrize(("begun", "expected"), [(False, None), (True, SENT)])
+def test_an_agent_who_made_the_issue_in_redmine(*, begun: bool, expected: AgentReply | None) -> None:
+    """The author of an issue whose conversation began in Redmine is an agent there; the author of a mail's is not."""
+    row = AGENT | {"ref": "tag:11"}
+    known = facts(row)
+    issues = {number: replace(issue, begun=begun) for number, issue in known.issues.items()}
+    plan = decide(message(row), route_of(MAIL, row), identity(row), replace(known, issues=issues))
+    assert expected == plan.agent_reply, plan.steps

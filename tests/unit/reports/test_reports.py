@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from redmine_mailbridge.reports.events import MailFact
+from redmine_mailbridge.reports.events import Kind, MailFact, events_of
 from redmine_mailbridge.reports.html_page import page
 from redmine_mailbridge.reports.issue_timeline import Counts, TimelineEvent, figure_of, timeline_of
 from redmine_mailbridge.reports.report import BYS, Period, Report, hours_of, report_of
@@ -46,6 +46,30 @@ def test_the_resolution_is_the_last_closing_and_reopening_takes_it_back() -> Non
     assert (at("2026-03-04 10:00"),) == closed.reopened
     moments = ("2026-03-01", "2026-03-02 11:00", "2026-03-03 12:00", "2026-03-05", "2026-03-07")
     assert [False, True, False, True, False] == [closed.open_at(at(moment)) for moment in moments]
+
+
+def test_a_conversation_that_began_later() -> None:
+    """An issue made in Redmine counts from when its conversation began: what was before is no opening, no reopening and
+    no resolution of it, and spans begin then.
+    """
+    history = [
+        journal(1, "2026-03-03 10:00", status_from="New", status_to="Closed"),
+        journal(2, "2026-03-04 10:00", side="customer", status_from="Closed", status_to="New"),
+        journal(3, "2026-03-05 10:00", status_from="New", status_to="Closed"),
+        journal(4, "2026-03-10 12:00", has_notes=True),
+    ]
+    begun = issue(closed=True, closed_on=at("2026-03-05 10:00"), mail_id=None, begun_on=at("2026-03-10 10:00"))
+    timeline = timeline_of(begun, history, CLOSING)
+    assert ((), None) == (timeline.reopened, timeline.resolved)
+    assert [False, False] == [timeline.open_at(at(moment)) for moment in ("2026-03-02 11:00", "2026-03-11")]
+    figure = figure_of(timeline, Counts(), half_time)
+    assert (7200.0, 3600.0, None, 0, 0) == (
+        figure.first_answer, figure.first_answer_business, figure.resolution, figure.mails_in, figure.reopened,
+    )  # fmt: skip
+    opened = [event for event in events_of(facts([begun], history)) if event.kind in {Kind.OPENED, Kind.ANSWERED}]
+    assert {(Kind.OPENED, 10, 0.0), (Kind.ANSWERED, 10, 7200.0)} == {
+        (event.kind, event.day.day, event.elapsed) for event in opened
+    }
 
 
 def test_an_issue_that_was_closed_without_a_trace_is_resolved_when_redmine_says() -> None:

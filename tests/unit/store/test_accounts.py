@@ -7,13 +7,17 @@ import pytest
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.store.accounts import Accounts, KnownMailbox, MailboxRenaming
+from redmine_mailbridge.store.begun_issues import BegunIssues
+from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.note_decisions import NoteDecisions
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
 from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.store.tokens import TokenRows
 from tests.accounts_case import check_exchange, check_rename_and_move
 from tests.clocks import Clock
 from tests.unit.store.kept import keep, put
+from tests.unit.store.test_issue_copy import journal, row
 
 
 @pytest.mark.parametrize("check", [check_exchange, check_rename_and_move])
@@ -80,3 +84,18 @@ def test_a_name_that_is_taken(store: Store) -> None:
     assert token is not None
     assert (b"new", 3.0) == (token.sealed, tasks.next_runs()["receive:new"])
     assert ["new", "old"] == sorted(run.error or "" for run in tasks.runs("receive:new"))
+
+
+def test_since_when_notes_are_mailed_goes_along(store: Store) -> None:
+    """Notes that wait while a mailbox gets another name are no history under the new one, nor does a conversation in
+    Redmine begin later than under the old one.
+    """
+    decisions, begun = NoteDecisions(store.database, store.clock), BegunIssues(store.database, store.clock)
+    copy = IssueCopy(store.database, store.clock)
+    copy.save(row(7), [journal(5, 7)])
+    assert [5, 5] == [decisions.begin(f"old:{what}") for what in ("notes", "closed")]
+    begun.since("old", lambda: 100.0)
+    copy.save(row(7), [journal(5, 7), journal(9, 7)])
+    Accounts(store.database).settle(MailboxRenaming({"old": "new"}), {"new": ("me at a", "me@x")})
+    assert [5, 5] == [decisions.begin(f"new:{what}") for what in ("notes", "closed")]
+    assert (100.0, False) == begun.since("new", lambda: 200.0)

@@ -116,6 +116,11 @@ def _mails() -> None:
         Index("ix_requester_change_mail", "mail_id"),
     )
     op.create_table("participant", *_key(Integer, "issue"), *_key(Text, "address"))
+    op.create_table(
+        "begun_issue", *_key(Integer, "issue"), *_required(Text, "mailbox", "requester", "field"),
+        *_required(Integer, "after_journal"), *_required(Double, "begun_on"),
+    )
+    op.create_table("former_requester", *_key(Integer, "issue"), *_key(Text, "address"))
 
 
 def _mailboxes() -> None:
@@ -171,13 +176,14 @@ def _outgoing() -> None:
 
 def _redmine() -> None:
     op.create_table(
-        "issue", *_key(Integer, "id"), *_required(Text, "mailbox"), *_required(BigInteger, "mail_id"),
+        "issue", *_key(Integer, "id"), *_required(Text, "mailbox"), *_optional(BigInteger, "mail_id"),
         *_required(Text, "requester", "requester_name", "domain"), *_required(Integer, "project_id"),
         *_required(Text, "project", "project_name"), *_required(Boolean, "project_public"),
         *_required(Text, "tracker", "status"), *_required(Boolean, "closed"), *_required(Text, "priority"),
         *_optional(Integer, "assignee_id"), *_optional(Text, "assignee"), *_optional(Integer, "author_id"),
         *_required(Text, "subject"), *_required(Boolean, "private"), *_required(Double, "created_on", "updated_on"),
         *_optional(Double, "closed_on"), *_required(Double, "seen_at"), *_required(Boolean, "settled", "gone"),
+        *_optional(Double, "begun_on"),
         Index("ix_issue_updated", "updated_on"),
         Index("ix_issue_open", "closed", "gone"),
     )

@@ -34,6 +34,11 @@ class Issue:
     priority: str = "Normal"
     assignee_id: int | None = None
     created_on: float = MADE
+    begun_on: float | None = None
+
+    @property
+    def since(self) -> float:
+        return self.created_on if self.begun_on is None else self.begun_on
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,13 @@ CASES: list[tuple[str, dict[str, Any], str, float, dict[str, Any], int | None]] 
     ("in business hours", {"created": "16 business hours"}, "", 32, {}, 0),
     ("not in the night before", {"created": "16 business hours"}, "", 31.9, {}, None),
     ("from the future (clocks differ)", OLD, "", -5, {}, None),
+    # --- a conversation that began in Redmine, a day after the issue was made
+    ("no answer since it began", {"no_answer": "1d"}, "", 48, {"begun_on": MADE + 24 * HOUR}, 0),
+    ("a moment before", {"no_answer": "1d"}, "", 47.9, {"begun_on": MADE + 24 * HOUR}, None),
+    ("the customer is silent since then", {"customer_silent": "1d"}, "", 47.9, {"begun_on": MADE + 24 * HOUR}, None),
+    ("everyone is", {"silent": "1d"}, "", 47.9, {"begun_on": MADE + 24 * HOUR}, None),
+    ("its status counts since then", {"in_status": "1d"}, "", 47.9, {"begun_on": MADE + 24 * HOUR}, None),
+    ("its age since it was made", {"created": "1d"}, "", 24, {"begun_on": MADE + 24 * HOUR}, 0),
     # --- two spans: both must have passed, and the newest event is the trigger event
     ("both have", {"created": "2h", "customer_silent": "1h"}, "1 customer", 2, {}, 1),
     ("one has not", {"created": "2h", "customer_silent": "1h"}, "1.5 customer", 2, {}, None),

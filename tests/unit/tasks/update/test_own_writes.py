@@ -273,3 +273,16 @@ def test_a_very_large_desk(world: World, mirror: IssueSync, issues: IssueCopy) -
     found = asked(world, mirror)
     assert len(found) <= 25, found
     assert 20 == len(issues.issues(closed=True))
+
+
+def test_custom_fields_are_kept(world: World, client: Client) -> None:
+    """What a write returns of an issue contains its custom fields: a changed requester is seen without a request."""
+    from redmine_mailbridge.redmine.recent_issues import RecentIssues
+
+    recent = RecentIssues(client, lambda: world.now)
+    world.add(1)
+    world.issues[1]["custom_fields"] = [{"id": 72, "name": "Requester", "value": "lee@client.example"}]
+    client.get("/issues/1.json", [("include", "journals")])
+    shown = recent.take(1)
+    assert shown is not None
+    assert world.issues[1]["custom_fields"] == shown.issue_data["custom_fields"]

@@ -1,0 +1,169 @@
+"""The issues made in Redmine, by hand or by another program, that became conversations by mail.
+
+Each begins once: its row is unique. Its requester is whom the issue names at present; those whom it named before are
+kept, since they get no more answers.
+"""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+
+import sqlalchemy as sa
+
+from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.store.chunks import chunks
+from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.dialects import insert_if_missing, is_there
+from redmine_mailbridge.store.meta import Meta
+from redmine_mailbridge.store.notices import NewNotice, notify
+from redmine_mailbridge.store.tables import (
+    begun_issue,
+    former_requester,
+    issue,
+    mail,
+    manual_change,
+    meta,
+    notice,
+    participant,
+)
+from redmine_mailbridge.util.dataclass import dataclass
+from redmine_mailbridge.util.fields import fields_of
+
+_SINCE, _WAITING = "begun:", "begun-waiting"
+MOST_WAITING = 100
+"""How many issues wait for a second look at most; further ones are looked at when they change again."""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunIssue:
+    """How a conversation began in Redmine. `requester` is whom answers go to (lower case; "": the issue names none),
+    `field` the value of the requester field that was last seen. Entries of its history up to the journal
+    `after_journal` precede it; it began at `begun_on` (seconds since the epoch).
+    """
+
+    issue: int
+    mailbox: str
+    requester: str
+    field: str
+    after_journal: int
+    begun_on: float
+
+
+class BegunIssues:
+    """Stores them. Safe for concurrent threads and processes."""
+
+    def __init__(self, database: Database, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self._database = database
+
+    # ------------------------------------------------------------------ since when
+
+    def since(self, mailbox: str, newest: Callable[[], float]) -> tuple[float, bool]:
+        """Since when issues may become conversations of a mailbox (seconds since the epoch, by Redmine's clock), and
+        whether that is since now: since the time of the `newest` change, if this is asked for the first time.
+        """
+        with self._database.read() as db:
+            since = Meta(db).get(_SINCE + mailbox)
+        if since is not None:
+            return float(since), False
+        now = str(int(newest()))
+        with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
+            return float(Meta(db).add(_SINCE + mailbox, now)), True
+
+    def disable_others(self, mailboxes: Collection[str]) -> None:
+        """Only these mailboxes are enabled: forget since when the others were."""
+        enabled = {_SINCE + mailbox for mailbox in mailboxes}
+        with self._database.read() as db:
+            keys = db.execute(sa.select(meta.c.key).where(meta.c.key.startswith(_SINCE, autoescape=True))).scalars()
+            others = sorted(set(keys) - enabled)
+        if others:
+            with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
+                Meta(db).remove(*others)
+
+    # ------------------------------------------------------------------ which issues
+
+    def known(self, numbers: Collection[int]) -> frozenset[int]:
+        """Those of these issues that are conversations, or that a message created and was moved away from."""
+        columns = (mail.c.created_issue, begun_issue.c.issue)
+        known: set[int] = set()
+        with self._database.read() as db:
+            for some in chunks(sorted(numbers)):
+                for column in columns:
+                    known |= set(db.execute(sa.select(column).where(column.in_(some))).scalars())
+                left = sa.and_(manual_change.c.old_created, manual_change.c.old_issue.in_(some))
+                known |= set(db.execute(sa.select(manual_change.c.old_issue).where(left)).scalars())
+        return frozenset(known)
+
+    def waiting(self) -> list[int]:
+        """The issues that must be looked at again, by number."""
+        with self._database.read() as db:
+            numbers = Meta(db).get(_WAITING)
+        return [int(number) for number in json.loads(numbers)] if numbers else []
+
+    def wait(self, numbers: Collection[int]) -> None:
+        """These issues, and no others, must be looked at again."""
+        waiting = sorted(numbers)[-MOST_WAITING:]
+        if waiting == self.waiting():
+            return
+        with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
+            Meta(db).put(_WAITING, json.dumps(waiting))
+
+    # ------------------------------------------------------------------ write
+
+    def begin(self, begun: BegunIssue) -> bool:
+        """Make an issue a conversation in which its requester takes part. Return whether it was none before."""
+        with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
+            if is_there(db, sa.select(mail.c.id).where(mail.c.created_issue == begun.issue)):
+                return False
+            if not insert_if_missing(db, begun_issue, fields_of(begun)):
+                return False
+            _join(db, begun.issue, begun.requester)
+            return True
+
+    def change(self, number: int, requester: str, field: str, notices: Sequence[NewNotice] = ()) -> None:
+        """The requester field of an issue has changed: store its value and the requester that it names ("": none), in
+        the copy of the issue too, and the notices for the agents. Who was the requester gets no more answers.
+        """
+        with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
+            of_issue = begun_issue.c.issue == number
+            before = str(db.execute(sa.select(begun_issue.c.requester).where(of_issue)).scalar() or "")
+            db.execute(sa.update(begun_issue).where(of_issue).values(requester=requester, field=field))
+            if before not in {"", requester}:
+                insert_if_missing(db, former_requester, {"issue": number, "address": before})
+            if requester:
+                again = sa.and_(former_requester.c.issue == number, former_requester.c.address == requester)
+                db.execute(sa.delete(former_requester).where(again))
+                _join(db, number, requester)
+            copied = {"requester": requester, "requester_name": "", "domain": requester.rpartition("@")[2]}
+            no_mail = sa.and_(issue.c.id == number, issue.c.mail_id.is_(None))
+            db.execute(sa.update(issue).where(no_mail).values(**copied, settled=False))
+            notify(db, number, None, notices, self.clock())
+
+    def notify(self, number: int, new: NewNotice) -> None:
+        """Store a notice for the agents of an issue, once."""
+        with self._database.read() as db:
+            if is_there(db, sa.select(notice.c.id).where(notice.c.issue == number, notice.c.key == new.key)):
+                return
+        with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
+            notify(db, number, None, [new], self.clock())
+
+
+def begun_among(db: sa.Connection, numbers: Collection[int]) -> list[BegunIssue]:
+    """Given numbers of issues, return how those began that began in Redmine."""
+    query = sa.select(begun_issue)
+    several = chunks(sorted(set(numbers)))
+    return [
+        BegunIssue(**row._mapping) for some in several for row in db.execute(query.where(begun_issue.c.issue.in_(some)))
+    ]
+
+
+def begun_unread(db: sa.Connection, *, after: int, limit: int | None) -> list[BegunIssue]:
+    """Those whose issues have never been read, by issue: those after this number, at most `limit`."""
+    is_read = sa.exists().where(issue.c.id == begun_issue.c.issue)
+    has_mail = sa.exists().where(mail.c.created_issue == begun_issue.c.issue)
+    query = sa.select(begun_issue).where(begun_issue.c.issue > after, ~is_read, ~has_mail)
+    return [BegunIssue(**row._mapping) for row in db.execute(query.order_by(begun_issue.c.issue).limit(limit))]
+
+
+def _join(db: sa.Connection, number: int, address: str) -> None:
+    """Have an address take part in an issue."""
+    insert_if_missing(db, participant, {"issue": number, "address": address})
