@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
+from redmine_mailbridge.checks.conversations import conversations
 from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.rules import unknown_of_rules
 from redmine_mailbridge.errors import AccessDenied, RedmineError
@@ -34,7 +35,8 @@ def verify_names(
 
     def look() -> None:
         try:
-            for line in (*unresolved(settings, metadata), *unknown_of_rules(settings, metadata)):
+            unfit = [f"{check.name}: {check.words}" for check in conversations(settings, metadata) if check.ok is False]
+            for line in (*unresolved(settings, metadata), *unknown_of_rules(settings, metadata), *unfit):
                 say(line)
         except AccessDenied as error:
             denied(error)

@@ -58,6 +58,12 @@ class IssueSettings(SettingsTable):
         {},
     )
     requester_field: Name | None = setting("The custom field for the sender's address.", None, shown="none")
+    conversations_from_redmine: bool = setting(
+        "Make conversations of issues that are made in Redmine in `project`, by hand or by another program: if "
+        "`requester_field` of an issue names an address, its public notes from then on are sent to that address "
+        "(`answers.notes`), and replies become notes. Only one mailbox per project.",
+        False,
+    )
     priority_by_importance: dict[Literal["high", "normal", "low"], Name] = setting(
         'Priorities by the X-Priority or Importance header: { high = "Urgent" }.', {}
     )
@@ -127,7 +133,7 @@ class IssueSettings(SettingsTable):
         "issue; otherwise a private note, and the agent is informed that the requester did not receive it (template "
         '`withheld`). "private": a private note. With "mail" and "private", `/private` at the start of the text makes '
         "the note private. An agent is a Redmine user who may edit issues in the project and did not create the "
-        "issue.",
+        "issue (unless its conversation began in Redmine).",
         "note",
     )
     follow_closed: tuple[Literal["duplicates", "copied_to"], ...] = setting(

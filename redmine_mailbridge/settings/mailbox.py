@@ -192,6 +192,8 @@ class MailboxSettings(StartSettings):
             problems += self._not_with_agent_replies()
         if self.answers.report == "field_at_once" and self.issue.last_answer_field is None:
             problems.append('answers.report: "field_at_once" needs the name of the field: set issue.last_answer_field')
+        if self.issue.conversations_from_redmine:
+            problems += self._not_with_conversations()
         if self.keep_days is not None and self.after_success != "keep":
             problems.append('keep_days: applies only with after_success = "keep"')
         if self.protocol != "pop3" and self.after_failure == "delete":
@@ -227,6 +229,15 @@ class MailboxSettings(StartSettings):
                 "sender could write to customers in the team's name"
             )
         return problems
+
+    def _not_with_conversations(self) -> list[str]:
+        """Likewise, what conversations that begin in Redmine need."""
+        needed = (
+            ("issue.project", self.issue.project is None),
+            ("issue.requester_field", self.issue.requester_field is None),
+            ('answers.notes = "public_notes" or "marked"', self.answers.notes == "never"),
+        )
+        return [f"issue.conversations_from_redmine: needs {key}" for key, lacks in needed if lacks]
 
     def _about_login(self) -> list[str]:
         """Return one line per login setting that contradicts another."""

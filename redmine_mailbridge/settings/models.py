@@ -168,12 +168,27 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _rooms_fit(self) -> Self:
-        """Reject two calendars for one project, two budgets with one name, and rules that refer to missing names."""
+        """Reject two calendars or two beginnings for one project, two budgets with one name, and rules that refer to
+        missing names.
+        """
         problems = [*conflicts(self.calendars), *same_names(self.budgets), *self._unable_to_send()]
+        problems += self._same_project()
         problems += wrong_rules(self.rules, self.mailboxes, has_calendar=bool(self.calendars))
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _same_project(self) -> Iterator[str]:
+        """Yield a line for each mailbox that would begin conversations in the project of another one."""
+        names: dict[str, str] = {}
+        for name, box in self.active_mailboxes.items():
+            if box.issue.conversations_from_redmine and box.issue.project is not None:
+                other = names.setdefault(box.issue.project.lower(), name)
+                if other != name:
+                    yield (
+                        f'mailboxes.{name}.issue.conversations_from_redmine: mailbox "{other}" begins the '
+                        f'conversations of project "{box.issue.project}" already; remove one of the two'
+                    )
 
     def _unable_to_send(self) -> Iterator[str]:
         """Yield a line for each mailbox that would send from an address that cannot be a sender, or without a sign-in

@@ -96,6 +96,14 @@ report = "field"
 """,
     ),
     (
+        "Conversations begin in Redmine, for example with a telephone call: the requester field says whom to answer.",
+        """
+[mailboxes.support.issue]
+requester_field = "Requester"
+conversations_from_redmine = true
+""",
+    ),
+    (
         "Agents may answer customers by mail, for example by replying to a notification of Redmine.",
         """
 [mailboxes.support.issue]

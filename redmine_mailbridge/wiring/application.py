@@ -17,7 +17,6 @@ from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.outbox_sender import OutboxSender
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
-from redmine_mailbridge.redmine.recent_issues import RecentIssues
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageQueries
@@ -29,7 +28,6 @@ from redmine_mailbridge.tasks.receive.receiver import Receiver, SharedResources
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from redmine_mailbridge.tasks.service.service import Service, ServiceTasks
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 from redmine_mailbridge.tasks.update.rule_runner import RuleRunner
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.lazy import lazy_import
@@ -42,7 +40,8 @@ from redmine_mailbridge.wiring.receive import handler_of, receivers_of, shared_o
 from redmine_mailbridge.wiring.redmine import with_text_format
 from redmine_mailbridge.wiring.schedule import scheduled
 from redmine_mailbridge.wiring.sending import sending
-from redmine_mailbridge.wiring.store import issues, open_store
+from redmine_mailbridge.wiring.store import open_store
+from redmine_mailbridge.wiring.synchronization import synchronization
 from redmine_mailbridge.wiring.time_rules import time_rules
 
 if TYPE_CHECKING:
@@ -129,9 +128,7 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
     handler = handler_of(core, shared, AutoReplies(sender_profiles, ours=ours(settings)), replies)
 
     post = mailer(settings, store, core.planner, sender_profiles, client, metadata)
-    requesters = {name: box.issue.requester_field for name, box in settings.mailboxes.items()}
-    corrections = RequesterFields(requesters, store.requesters, ours(settings))
-    issue_sync = IssueSync(issues(store), client, metadata, RecentIssues(client), requester_fields=corrections)
+    issue_sync = synchronization(settings, store, client, metadata)
     piggyback = core.piggyback
     reports = answer_reports(settings, store, client, metadata, piggyback)
     agents = agent_answers(settings, store, client, metadata, issue_sync=issue_sync, mailer=post, piggyback=piggyback)

@@ -17,10 +17,12 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.wiring import application as app
+from redmine_mailbridge.wiring.store import open_store
 from tests.crash.dying import Died, dying
 from tests.crash.letters import batch, letter
 from tests.crash.variants import AHEAD, Variant, one_of
 from tests.crash.world import World
+from tests.outbox import mails_about
 from tests.servers.fixtures import Redmine
 from tests.servers.graph import graph_server
 from tests.servers.mail import Mailbox
@@ -39,6 +41,7 @@ UPKEEP = boundaries(SideEffect.REMOVE_RAW, SideEffect.FORGET_RAW)
 ANSWERS = boundaries(SideEffect.SEND_MAIL, SideEffect.RECORD_SENT)
 UPDATE = boundaries(SideEffect.MIRROR)
 QUEUE = boundaries(SideEffect.QUEUE_MAIL)
+BEGIN = boundaries(SideEffect.BEGIN_CONVERSATION)
 DRAFTS = boundaries(SideEffect.MAKE_DRAFT)
 COPIES = boundaries(SideEffect.SAVE_SENT)
 AGGREGATE = boundaries(SideEffect.RECORD_HOURS, SideEffect.WRITE_FIELD)
@@ -56,7 +59,7 @@ RULE_STANDS = [
 change made, over noting that, over its mail, over its end; and over the intent on the next issue.
 """
 STEERING = boundaries(SideEffect.STEER)
-ELSEWHERE = UPKEEP + ANSWERS + DRAFTS + COPIES + UPDATE + QUEUE + AGGREGATE + RULES + STEERING
+ELSEWHERE = UPKEEP + ANSWERS + DRAFTS + COPIES + UPDATE + BEGIN + QUEUE + AGGREGATE + RULES + STEERING
 MAILS = [boundary for boundary in boundaries(*SideEffect) if boundary not in ELSEWHERE]
 TOGETHER = {SideEffect.DEFER, SideEffect.ADD_NOTE, SideEffect.ADD_RELATION}
 """What comes up only while our own clock stays, or with mails that wait for each other."""
@@ -290,6 +293,43 @@ def test_an_agents_answer_is_queued_once_although_the_update_died(world: World, 
     while world.send_answers():
         pass
     assert 2 * len(stands) == len(smtp[1]) == len(set(smtp[1]))
+
+
+def test_a_conversation_begins_once_although_the_update_died(world: World, smtp: tuple[int, list[str]]) -> None:
+    """Ended at each boundary while an issue made in Redmine begins, and while its requester changes, `update` has begun
+    it once in the end, and has mailed each of its notes once, to whom the field named then.
+    """
+    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
+    world.box_extra = 'answers = { notes = "public_notes", redmine_users = "mail" }'
+    world.issue_extra = 'requester_field = "Requester"\nconversations_from_redmine = true'
+    world.write_settings()
+    bob, project = world.redmine.api("bob"), world.boxes["box"][1]
+    field = world.redmine.seed["custom_fields"]["Requester"]
+    enabling = [update(world, (*stand, 1)) for stand in BEGIN]
+    assert [True] * len(BEGIN) == enabling
+    update(world)
+    stands, numbers = [*BEGIN, *UPDATE], []
+    for stand in stands:
+        values = {"project_id": project, "subject": f"A call at {stand}"}
+        values |= {"custom_fields": [{"id": field, "value": "kim@client.example"}]}
+        made = bob.call("POST", "/issues.json", {"issue": values})
+        numbers.append(made["issue"]["id"])
+        bob.call("PUT", f"/issues/{numbers[-1]}.json", {"issue": {"notes": "The first note."}})
+        assert update(world, (*stand, 1))
+        update(world)
+        changed = {"notes": "The second note.", "custom_fields": [{"id": field, "value": "lee@client.example"}]}
+        bob.call("PUT", f"/issues/{numbers[-1]}.json", {"issue": changed})
+        assert update(world, (*stand, 1))
+        update(world)
+    while world.send_answers():
+        pass
+    assert 2 * len(stands) == len(smtp[1]) == len(set(smtp[1]))
+    store = open_store(world.settings())
+    try:
+        recipients = [[mail.recipient for mail in mails_about(store, number)] for number in numbers]
+    finally:
+        store.close()
+    assert [["kim@client.example", "lee@client.example"]] * len(stands) == recipients
 
 
 def test_a_rule_acts_once_although_the_update_died(world: World, smtp: tuple[int, list[str]]) -> None:

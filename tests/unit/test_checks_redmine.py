@@ -9,6 +9,7 @@ import requests
 import responses
 from requests import PreparedRequest
 
+from redmine_mailbridge.checks.conversations import conversations
 from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.result import Check
@@ -344,3 +345,43 @@ def test_a_hint_keeps_the_case_of_redmine(redmine: responses.RequestsMock) -> No
 
     assert 'did you mean "Support Request"?' in lines
     assert 'did you mean "New"?' in lines
+
+
+def beginning(*projects: str, sends: bool = True) -> Settings:
+    """Settings of a mailbox for each project, whose conversations may begin in Redmine."""
+    issue = {"requester_field": "Customer", "conversations_from_redmine": True}
+    boxes = {
+        f"box{number}": {
+            "address": f"desk{number}@example.com", "host": "localhost", "issue": issue | {"project": project},
+            "answers": {"notes": "public_notes"},
+        }
+        for number, project in enumerate(projects)
+    }  # fmt: skip
+    outgoing = {"host": "localhost", "security": "none"} if sends else {}
+    redmine = {"url": URL, "api_key": "k", "text_format": "common_mark"}
+    return Settings.model_validate({"redmine": redmine, "mailboxes": boxes, "outgoing": outgoing})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lines"),
+    [
+        (beginning("desk"), [(True, 'issues of project desk begin one when the field "Customer" names an address')]),
+        (beginning("desk", sends=False), [(False, "neither [outgoing] nor this mailbox sets a host to send by")]),
+        (beginning("nowhere"), []),
+        (beginning("desk", "7"), [(True, "issues of project desk"), (False, "mailbox box0 begins the conv")]),
+    ],
+    ids=["one", "not sent", "no project", "two"],
+)
+def test_conversations_from_redmine(
+    redmine: responses.RequestsMock, wanted: Settings, lines: list[tuple[bool, str]]
+) -> None:
+    """A mailbox whose conversations begin in Redmine says what begins one; one that cannot send, and a second one for
+    the same project, fail.
+    """
+    redmine.add(responses.GET, f"{URL}/projects/nowhere.json", status=404)
+    redmine.add(responses.GET, f"{URL}/projects/7.json", json={"project": PROJECT})
+    redmine.add(responses.GET, f"{URL}/projects.json", json={"projects": [PROJECT], "total_count": 1})
+    made = conversations(wanted, MetadataCache(redmine_client(wanted.redmine)))
+    assert [(ok, True) for ok, _ in lines] == [
+        (check.ok, words in check.words) for check, (_, words) in zip(made, lines, strict=True)
+    ]

@@ -1,8 +1,9 @@
-"""Updates the copy of Redmine's issues that came by mail, with as few requests as possible.
+"""Updates the copy of Redmine's issues that are conversations, with as few requests as possible.
 
-One request lists what changed in Redmine since the last run (by `updated_on`); then each listed issue that came by
-mail and was changed by others is read with one request. The program's own writes need no request: Redmine's responses
-contain the result (redmine/recent_issues.py). The limits of `updated_on` are handled as follows:
+One request lists what changed in Redmine since the last run (by `updated_on`); then each listed issue that is a
+conversation and was changed by others is read with one request, and so is one that becomes a conversation
+(conversation_starter.py). The program's own writes need no request: Redmine's responses contain the result
+(redmine/recent_issues.py). The limits of `updated_on` are handled as follows:
 
 - It has whole seconds, so what was read within the second of a change is not final. A new issue is final when a later
   list shows it unchanged and without notes; any other issue is read once more. The next run asks for notes, the next
@@ -25,6 +26,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, field
+from functools import partial
 from types import MappingProxyType
 
 import structlog
@@ -34,6 +36,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.recent_issues import RecentIssues
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow, JournalRow
+from redmine_mailbridge.tasks.update.conversation_starter import ConversationStarter
 from redmine_mailbridge.tasks.update.issue_list import IssueList, ListedIssue, SyncProgress
 from redmine_mailbridge.tasks.update.issue_reader import SAME_SECOND, IssueReader, claimed, never_seen, seconds
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
@@ -92,12 +95,14 @@ class IssueSync:
         recent: RecentIssues | None = None,
         *,
         requester_fields: RequesterFields | None = None,
+        starter: ConversationStarter | None = None,
     ) -> None:
         self._issues = issues
         self._client = client
         self._list = IssueList(client)
         self._reader = IssueReader(client, metadata, issues.mails_of, recent, requester_fields)
         self._turns = IssueTurns("reading the issue", self._client.whoami, issues.record)
+        self._starter = starter
         self._without_notes: set[int] = set()
         """New issues that had no notes after the second of their creation, and that the next sweep decides about."""
 
@@ -112,8 +117,10 @@ class IssueSync:
     def _refresh(self, stop: threading.Event, *, reread_all: bool = False) -> _Run:
         run = _Run(SyncResult(), stop, self._issues.clock())
         result = run.result
-        progress = self._progress() or self._begin(run.began)
+        progress = self._progress() or self._first_progress(run.began)
         run.sweep = progress is not None and progress.sweep_is_due(run.began)
+        if self._starter is not None:
+            self._starter.enable(self._newest_change)
         self._read_unseen(run)
         self._read_all(self._doubtful(run, reread_all=reread_all), run)
         if progress is not None:
@@ -152,7 +159,7 @@ class IssueSync:
         return [*(row.id for row in rows if not row.closed), *some]
 
     def reread(self, number: int) -> IssueRow | None:
-        """Read one issue now. Return its row; None when it did not come by mail or no longer exists."""
+        """Read one issue now. Return its row; None when it is not a conversation or no longer exists."""
         origin = self._issues.origins([number]).get(number)
         if origin is None:
             return None
@@ -166,8 +173,8 @@ class IssueSync:
         kept = self._issues.state(STATE)
         return SyncProgress.from_json(kept) if kept is not None else None
 
-    def _begin(self, now: float) -> SyncProgress | None:
-        """On the first run, read every issue that came by mail; the list starts from now. None: there are no issues."""
+    def _first_progress(self, now: float) -> SyncProgress | None:
+        """On the first run, read all conversations; the list starts from now. None: there are no issues."""
         newest = self._list.newest()
         if newest is None:
             return None
@@ -175,11 +182,18 @@ class IssueSync:
         self._issues.keep_state(STATE, json.dumps(asdict(progress)))
         return progress
 
+    def _newest_change(self) -> float:
+        """The time of Redmine's newest change, in seconds since the epoch; 0.0 if there are no issues."""
+        newest = self._list.newest()
+        return seconds(str(newest["updated_on"])) if newest is not None else 0.0
+
     def _follow(self, progress: SyncProgress, run: _Run) -> None:
         before = progress
+        self._begin_waiting(run)
         for page in self._list.pages(self._list.since(progress, run.began, sweep=run.sweep)):
             run.result.listed += len(page)
             self._read_changed(page, run)
+            self._begin_conversations(page, run)
             if run.stop.is_set():
                 return
             if page:
@@ -190,7 +204,7 @@ class IssueSync:
             self._issues.keep_state(STATE, json.dumps(asdict(progress)))
 
     def _read_changed(self, page: Iterable[ListedIssue], run: _Run) -> None:
-        """Given a page of Redmine's list, read the issues that came by mail and changed since they were copied."""
+        """Given a page of Redmine's list, read the conversations that changed since they were copied."""
         listed = {int(issue["id"]): issue for issue in page}
         same: set[int] = set()
         for row in self._issues.issues(listed, gone=None):
@@ -206,6 +220,38 @@ class IssueSync:
             self._issues.unsettle(number)
         times = {number: seconds(str(listed[number]["updated_on"])) for number in changed}
         self._read_all([origin for _, origin in sorted(changed.items())], run, times)
+
+    # ------------------------------------------------------------------ what becomes a conversation
+
+    def _begin_waiting(self, run: _Run) -> None:
+        """Look again at the issues that could not begin before."""
+        if self._starter is not None and (waiting := self._starter.waiting()):
+            self._starter.wait(self._begin(self._starter, self._list.among(waiting), run))
+
+    def _begin_conversations(self, page: Iterable[ListedIssue], run: _Run) -> None:
+        """Given a page of Redmine's list, begin conversations; issues that cannot begin yet are looked at again."""
+        if self._starter is not None and (waiting := self._begin(self._starter, page, run)):
+            self._starter.wait({*waiting, *self._starter.waiting()})
+
+    def _begin(self, starter: ConversationStarter, listed: Iterable[ListedIssue], run: _Run) -> set[int]:
+        """Make conversations of these issues that may become some. Return the numbers of those that must wait."""
+        candidates, waits = starter.candidates(listed)
+        waiting = set(waits)
+        for candidate in candidates:
+            turn = partial(self._begin_one, starter, candidate, run.result)
+            number = int(candidate["id"])
+            if run.stop.is_set() or not self._turns.take(number, turn)[1]:
+                waiting.add(number)
+        return waiting
+
+    def _begin_one(self, starter: ConversationStarter, candidate: ListedIssue, result: SyncResult) -> int:
+        now = self._issues.clock()
+        started = starter.start(candidate)
+        if started is None:
+            return 0
+        self._issues.save(*self._reader.rows(started.issue_data, started.origin, now))
+        result.read.append(started.origin.issue)
+        return 1
 
     # ------------------------------------------------------------------ what is not final
 
@@ -274,7 +320,7 @@ class IssueSync:
     # ------------------------------------------------------------------ one issue
 
     def _read_all(self, origins: Collection[IssueOrigin], run: _Run, listed: Mapping[int, float] = NOTHING) -> None:
-        """Given the mails that created issues, read the issues, a few in parallel; `listed` contains the time of the
+        """Given what made issues conversations, read them, a few in parallel; `listed` contains the time of the
         last change where the list shows it. Raise RedmineUnavailable or StoreError; no more issues are read then.
         """
         todo = [origin for origin in origins if origin.issue not in run.done]

@@ -243,3 +243,23 @@ def test_a_field_at_once_without_a_field(tmp_path: Path) -> None:
         "private_note"
         == loaded(tmp_path, {"a": BOX | {"answers": {"report": "private_note"}}}).mailboxes["a"].answers.report
     )
+
+
+REDMINES = {"project": "p", "requester_field": "Requester", "conversations_from_redmine": True}
+
+
+def test_conversations_from_redmine(tmp_path: Path) -> None:
+    """They need a project, a field and notes that are mailed; two mailboxes for one project are refused, unless only
+    one is active.
+    """
+    text = refused(tmp_path, {"a": BOX | {"issue": {"reply_only": True, "conversations_from_redmine": True}}})
+    for key in ("issue.project", "issue.requester_field", 'answers.notes = "public_notes" or "marked"'):
+        assert f"conversations_from_redmine = true: needs {key}" in text
+    first = BOX | {"issue": REDMINES, "answers": {"notes": "public_notes"}}
+    second = first | {"address": "b@example.com", "issue": REDMINES | {"project": "P"}}
+    assert loaded(tmp_path, {"a": first}).mailboxes["a"].issue.conversations_from_redmine
+    words = 'conversations_from_redmine = true: mailbox "a" begins the conversations of project "P" already'
+    assert words in refused(tmp_path, {"a": first, "b": second})
+    assert loaded(tmp_path, {"a": first, "b": second | {"active": False}})
+    other = second | {"issue": REDMINES | {"project": "q"}}
+    assert loaded(tmp_path, {"a": first, "b": other})

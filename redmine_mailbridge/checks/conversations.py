@@ -1,0 +1,28 @@
+"""What `check` says of conversations that begin in Redmine: whose they are, and what begins one."""
+
+from collections.abc import Iterator
+
+from redmine_mailbridge.checks.result import Check
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.settings.models import Settings
+
+
+def conversations(settings: Settings, metadata: MetadataCache) -> Iterator[Check]:
+    """Given settings, yield a line for each mailbox whose conversations may begin in Redmine. Raise RedmineError."""
+    mailboxes: dict[int, str] = {}
+    for name, box in settings.active_mailboxes.items():
+        issue = box.issue
+        project = metadata.project(issue.project) if issue.conversations_from_redmine and issue.project else None
+        if project is None:  # an unknown one has a line of its own
+            continue
+        title = f"mailbox {name}: conversations_from_redmine"
+        other = mailboxes.setdefault(project.id, name)
+        if other != name:
+            words = f"mailbox {other} begins the conversations of project {project.identifier} already; remove one"
+            yield Check(title, False, words)
+            continue
+        if not box.outgoing.over(settings.outgoing).sends:
+            yield Check(title, False, "neither [outgoing] nor this mailbox sets a host to send by")
+            continue
+        words = f'issues of project {project.identifier} begin one when the field "{issue.requester_field}" names an '
+        yield Check(title, True, f"{words}address; their public notes from then on are mailed")

@@ -1,0 +1,38 @@
+"""Wires the copy of Redmine's issues: what keeps it current, whom their requester fields name, and which issues become
+conversations.
+"""
+
+from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.recent_issues import RecentIssues
+from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.begun_issues import BegunIssues
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.note_decisions import NoteDecisions
+from redmine_mailbridge.tasks.update.conversation_starter import ConversationStarter
+from redmine_mailbridge.tasks.update.issue_sync import IssueSync
+from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.wiring.outgoing import ours
+from redmine_mailbridge.wiring.store import issues
+
+
+def synchronization(settings: Settings, store: Store, client: Client, metadata: MetadataCache) -> IssueSync:
+    """What keeps the copy of Redmine's issues current, and begins the conversations of issues made there."""
+    boxes = settings.active_mailboxes
+    begun = BegunIssues(store.database, store.clock)
+    fields = RequesterFields(
+        {name: box.issue.requester_field for name, box in settings.mailboxes.items()},
+        store.requesters,
+        ours(settings),
+        begun=begun,
+        text_format=settings.redmine.markup,
+    )
+    starter = ConversationStarter(
+        {name: box.issue.project or "" for name, box in boxes.items() if box.issue.conversations_from_redmine},
+        begun,
+        fields,
+        client=client,
+        metadata=metadata,
+        being_written=NoteDecisions(store.database, store.clock).being_written,
+    )
+    return IssueSync(issues(store), client, metadata, RecentIssues(client), requester_fields=fields, starter=starter)

@@ -1,0 +1,134 @@
+"""Over any history of an issue made in Redmine: no mail goes to whom the issue does not name, none holds what is
+private or older than the conversation, and no note is mailed twice to one person.
+"""
+
+import email
+import email.policy
+import email.utils
+import itertools
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from redmine_mailbridge.wiring import application as app
+from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, writes
+
+KIM, LEE, MALLORY = "kim@client.example", "lee@client.example", "mallory@evil.example"
+VALUES = [KIM, LEE, "", "kim", "desk@example.com", f"{KIM}, {LEE}", f" {KIM.upper()} "]
+WORD = re.compile(r"\bw[0-9]+w\b")
+_numbers = itertools.count()
+
+NAMES = st.tuples(st.just("names"), st.sampled_from(VALUES), st.booleans())
+NOTES = st.tuples(st.just("note"), st.sampled_from([ANNA, BOB]), st.booleans())
+MAILS = st.tuples(st.just("mail"), st.sampled_from([KIM, LEE, MALLORY]), st.booleans())
+CHANGES = st.tuples(st.sampled_from(["project", "issue", "hide"]))
+TURN = st.just(("turn",))
+HISTORY = st.lists(st.one_of(NAMES, NOTES, NOTES, MAILS, CHANGES, TURN, TURN), min_size=3, max_size=12)
+
+
+@dataclass
+class World:
+    """One issue made in Redmine. `early` are the words of notes from before it first named an address."""
+
+    desk: HelpDesk
+    made: app.Application
+    early: set[str] = field(default_factory=set)
+    sent: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ids: dict[str, str] = field(default_factory=dict)
+    has_begun: bool = False
+
+    @property
+    def issue(self) -> dict[str, Any]:
+        return self.desk.redmine.issues[1]
+
+    @property
+    def requester(self) -> str:
+        """The address that the field names; "" if it names none that mail may go to."""
+        value = str(self.issue["custom_fields"][0]["value"]).strip().lower()
+        return value if value in {KIM, LEE} else ""
+
+    def note(self, user: int, text: str, *, private: bool = False) -> None:
+        self.desk.redmine.writes(1, user, text, private=private)
+        self.early |= set() if self.has_begun else {text}
+
+    def act(self, step: tuple[Any, ...]) -> None:
+        """Somebody does something."""
+        match step:
+            case ("names", value, with_note):
+                before, text = self.requester, f"w{next(_numbers)}w" if with_note else ""
+                self.desk.redmine.names(1, ANNA, value, text)
+                self.has_begun = self.has_begun or (not before and bool(self.requester))
+                self.early |= set() if self.has_begun else {text}
+            case ("note", user, private):
+                self.note(user, f"w{next(_numbers)}w", private=private)
+            case ("mail", sender, proven):
+                answers = {"In_Reply_To": self.ids[sender]} if sender in self.ids else {}
+                self.desk.mail(writes(sender, "Re: [#1] x", "Thanks.", proven=proven, Cc=MALLORY, **answers))
+            case ("project",):
+                self.desk.redmine.public = not self.desk.redmine.public
+            case ("issue",):
+                self.issue["is_private"] = not self.issue["is_private"]
+            case ("hide",) if self.issue["journals"]:
+                self.issue["journals"][-1]["private_notes"] = True
+            case ("turn",):
+                self.turn()
+        self.desk.redmine.touch(1)
+
+    def turn(self) -> None:
+        """The bridge receives, updates and sends; then every mail about the issue that left is looked at."""
+        self.desk.turn(self.made)
+        public = self.desk.redmine.public and not self.issue["is_private"]
+        shown = {
+            word for one in self.issue["journals"] if not one["private_notes"] for word in WORD.findall(one["notes"])
+        }
+        for to, raw in self.desk.post.taken:
+            mail = email.message_from_bytes(raw, policy=email.policy.default)
+            text = mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]  # EmailMessage's
+            people = {address for _, address in email.utils.getaddresses([str(mail["To"]), str(mail["Cc"] or "")])}
+            named = {self.requester}
+            words = set(WORD.findall(text))
+            assert public, "a mail about a private issue"
+            assert to in named, f"{to}, whom the issue does not name"
+            assert set() == (people - {""}) - named
+            assert set() == words - shown, "words of a private note"
+            assert set() == words & self.early, "history"
+            self.sent.update((to, word) for word in words)
+            self.ids[to] = str(mail["Message-ID"])
+        self.desk.post.taken.clear()
+        assert all(count == 1 for count in self.sent.values()), "a note was mailed twice"
+
+
+CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+QUIET = {"received": False, "received_reply": False, "closed": False, "cc": False}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=CHECKS)
+@given(history=HISTORY)
+@example(history=[("names", KIM, True), ("turn",), ("names", LEE, True), ("turn",), ("note", BOB, False)])
+@example(history=[("names", KIM, True), ("turn",), ("mail", KIM, True), ("names", LEE, False), ("note", BOB, False)])
+@example(history=[("note", BOB, False), ("turn",), ("names", KIM, False), ("turn",), ("names", "", True)])
+@example(history=[("names", "kim", True), ("turn",), ("names", KIM, True), ("turn",), ("issue",), ("note", BOB, False)])
+def test_only_whom_the_issue_names(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, server: Post, history: list[Any]
+) -> None:
+    """The field set, changed, emptied and set to what is no address; notes public, private and hidden; the issue and
+    its project made private; replies proven and forged: each mail goes to whom the field names at that moment.
+    """
+    server.taken.clear()
+    issue = {"requester_field": "Requester", "conversations_from_redmine": True, "answer_refused": False}
+    desk_values = {"mailboxes": {"desk": {"answers": QUIET, "issue": issue}}}
+    with (
+        help_desk(tmp_path_factory.mktemp("desk"), monkeypatch, server, desk_values) as desk,
+        desk.application() as made,
+    ):
+        desk.turn(made)
+        desk.redmine.makes(ANNA, "The printer burns", "w0w is internal.", requester="")
+        next(_numbers)
+        world = World(desk, made, early={"w0w"})
+        for step in [*history, ("turn",), ("note", BOB, False), ("turn",)]:
+            world.act(step)
