@@ -113,6 +113,6 @@ def test_a_bounce_moves_an_issue_once_although_the_update_died(world: World, smt
         update(world)
     issue = world.redmine.admin.issue(number)
     moves = [one for entry in issue["journals"] for one in entry["details"] if one["name"] == "status_id"]
-    told = [entry for entry in issue["journals"] if "was not delivered" in entry["notes"]]
+    told = [entry for entry in issue["journals"] if "was not delivered" in (entry["notes"] or "")]
     assert (1, 1, "In Progress") == (len(moves), len(told), issue["status"]["name"])
     assert told[0]["private_notes"]
