@@ -146,7 +146,8 @@ class NoteDecisions:
         on_record: bool = True,
     ) -> list[str]:
         """Store the decision on a journal, queue its messages, and store the notices for agents, in one transaction.
-        Return the lines; they are added to the history of `mail_id` if it is given.
+        Return the lines; they are added to the history of `mail_id` if it is given, unless all messages were queued
+        before, whose history has them.
 
         A journal that is already decided stays as it is. Raise RateLimited, and decide nothing, if a limit defers a
         message: it is sent later.
@@ -169,8 +170,9 @@ class NoteDecisions:
                     raise RateLimited(line, each)
                 lines.append(line)
             notify(db, decision.issue, mail_id, notices, now)
-            if on_record:
-                write_steps(db, mail_id, lines, now)
+            new = [line for line in lines if not line.startswith("queued before")]
+            if on_record and (len(new) > 1 or not mails):  # the mail of a rule that closed is on record already
+                write_steps(db, mail_id, new, now)
         return lines
 
     def mailed_notes(self, issues: Collection[int]) -> frozenset[int]:

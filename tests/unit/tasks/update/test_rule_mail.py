@@ -183,3 +183,16 @@ def test_a_reason_in_the_note_of_a_rule(desk: HelpDesk) -> None:
     ((_, mail),) = old_issue(desk, status="Closed", note="Geschlossen, {reason}.", mail="closed")
     assert "Geschlossen, vor 1 Stunde angelegt." in text_of(mail)
     assert "Geschlossen, vor 1 Stunde angelegt." == desk.redmine.issues[1]["journals"][-1]["notes"]
+
+
+def test_a_closing_by_a_rule_is_on_record_once(desk: HelpDesk) -> None:
+    """Where `answers.closed` tells of it too, the record says once that the mail was queued, not twice."""
+    desk.change({"mailboxes": {"desk": {"answers": {"closed": True}}}})
+    assert 1 == len(old_issue(desk, status="Closed", note="Nobody answered.", mail="closed"))
+    lines = [
+        line for line in desk.story().splitlines() if "closed to kim@client.example" in line or "mailed to" in line
+    ]
+    assert [
+        "queued: closed to kim@client.example",
+        "sent: closed to kim@client.example: accepted by the server",
+    ] == lines
