@@ -207,8 +207,8 @@ def keys() -> Iterator[str]:
         yield from (f"{prefix}{name}" for name in table.model_fields if f"{prefix}{name}." not in tables)
 
 
-ABOUT_NO_MAIL = {"issue.conversations_from_redmine"}
-"""What is about issues that no mail created."""
+ABOUT_NO_MAIL = {"issue.conversations_from_redmine", "issue.bounce_status", "issue.last_answer_field"}
+"""What is about issues that no mail created, or about mail that goes out."""
 
 
 def test_every_setting_is_here() -> None:
