@@ -11,11 +11,15 @@ import sqlalchemy as sa
 from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
+from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.tables import meta
 from tests.old_stores import BEFORE, differences, make_old
+from tests.unit.store import test_begun_issues as begun
+from tests.unit.store.kept import participants
 from tests.unit.store.mails import test_manual_changes as decided
 
 pytestmark = [pytest.mark.real, pytest.mark.newest]
@@ -123,3 +127,28 @@ def _undoing(store: Store, number: int) -> Callable[[], bool]:
     change = store.manual_changes.last(number)
     assert change is not None
     return lambda: store.manual_changes.undo(change, "a")
+
+
+def test_two_updates_begin_one_conversation(stores: tuple[Store, Store]) -> None:
+    """An issue that two processes begin at the same moment begins once."""
+    barrier = Barrier(2)
+
+    def begin(store: Store) -> bool:
+        barrier.wait(10)
+        return BegunIssues(store.database, store.clock).begin(begun.beginning(7))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [False, True] == sorted(pool.map(begin, stores))
+    assert {begun.KIM} == participants(stores[0], 7)
+
+
+@pytest.mark.parametrize("case", [
+    begun.test_a_message_has_priority, begun.test_what_was_never_read, begun.test_another_requester,
+    begun.test_notes_from_before,
+])  # fmt: skip
+def test_conversations_that_began_in_redmine(
+    stores: tuple[Store, Store], case: Callable[[Store, BegunIssues, IssueCopy], None]
+) -> None:
+    """They are found, changed and mailed as on SQLite."""
+    store = stores[0]
+    case(store, BegunIssues(store.database, store.clock), IssueCopy(store.database, store.clock))
