@@ -66,8 +66,9 @@ class SmallRedmine:
     To so many notes as it `loses` a gateway answers in its place (504), and they wait to be written until it `lands`
     them. It answers 422 to a note in the words of `refuses`, takes no value of the attributes that it `ignores`, and
     cannot be reached by the next note where it is `cut_off`; `hears` is called after each note. `members` are those of
-    the project. `fields` are custom fields by id, as its API shows them to an administrator; one that `drops` its
-    values keeps none, one that `rejects` them is refused (422).
+    the project, `groups` those of this Redmine, each with its members. With `notes_stay` nobody may edit a
+    note; the `locked` users may nothing. `fields` are custom fields by id, as its API shows them to an administrator;
+    one that `drops` its values keeps none, one that `rejects` them is refused (422).
     """
 
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -88,6 +89,9 @@ class SmallRedmine:
     hears: Callable[[int], object] = lambda _issue: None
     members: tuple[int, ...] = ()
     fields: dict[int, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    notes_stay: bool = False
+    locked: set[int] = field(default_factory=set)
     alone: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     """Held while a number is given: the program's workers write at once."""
 
@@ -196,8 +200,8 @@ class SmallRedmine:
                 rows = [{"id": n, "user": self._named(n), "roles": roles} for n in self.members]
                 return {"memberships": rows, "total_count": len(rows)}
             case "GET", ["roles", number]:
-                role = {"id": int(number), "name": "Role", "permissions": self.may, "issues_visibility": "all"}
-                return {"role": role}
+                named = {"id": int(number), "name": "Agent" if number == "3" else "Role"}
+                return {"role": named | {"permissions": self.may, "issues_visibility": "all"}}
             case "GET", ["trackers"]:
                 return {"trackers": [{"id": 1, "name": "Bug", "default_status": self._status(1)}]}
             case "GET", ["issue_statuses"]:
@@ -206,7 +210,10 @@ class SmallRedmine:
                 return {name: [self._priority(4) | {"is_default": True}, self._priority(5)]}
             case "GET", ["custom_fields"]:
                 return {"custom_fields": [self._field(number) for number in self.fields]}
-            case "GET", [("groups" | "time_entries") as name]:
+            case "GET", ["groups"]:
+                rows = [{"id": 20 + place, "name": name} for place, name in enumerate(self.groups)]
+                return {"groups": rows, "total_count": len(rows)}
+            case "GET", ["time_entries" as name]:
                 return {name: [], "total_count": 0}
             case "GET", ["issues"]:
                 return self._list(query)
@@ -226,6 +233,8 @@ class SmallRedmine:
             case "PUT", ["issues", number]:
                 return self._noted(int(number), body["issue"], user)
             case "PUT", ["journals", number]:
+                if self.notes_stay:
+                    return 403
                 self.journal(int(number)).update(body["journal"])
                 return 204
             case "POST", ["issues", _, "watchers" | "relations"]:
@@ -293,7 +302,7 @@ class SmallRedmine:
         return 204
 
     def _set(self, issue: dict[str, Any], values: dict[str, Any]) -> None:
-        """Give an issue its new priority and assignee."""
+        """Give an issue its new priority, assignee and values of custom fields."""
         details = issue["journals"][-1]["details"]
         if "priority_id" in values:
             issue["priority"] = self._priority(values["priority_id"])
@@ -320,7 +329,8 @@ class SmallRedmine:
         roles = [{"id": 3, "name": "Agent"}]
         return {
             "id": number, "login": login, "firstname": first, "lastname": last, "mail": mail, "admin": admin,
-            "status": 1,
+            "status": 3 if number in self.locked else 1,
+            "groups": [{"id": 20 + n, "name": g} for n, g in enumerate(self.groups) if number in self.groups[g]],
             "memberships": [{"project": {"id": 7, "name": "Desk"}, "roles": roles}] if number in (ANNA, BOB) else [],
         }  # fmt: skip
 

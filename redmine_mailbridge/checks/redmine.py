@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from redmine_mailbridge.checks.advice import REDMINE, with_advice
+from redmine_mailbridge.checks.command_users import command_users
 from redmine_mailbridge.checks.conversations import conversations
 from redmine_mailbridge.checks.foretell import RefusalForecast
 from redmine_mailbridge.checks.names import mailbox_names
@@ -63,6 +64,7 @@ def redmine_checks(
         trial = TrialWrites(client) if try_issues else None
         for name, box in settings.active_mailboxes.items():
             yield from mailbox_names(name, box, metadata)
+            yield from command_users(name, box, client, metadata)
             yield from RefusalForecast(name, box, client, metadata, samples, marker=marker, trial=trial).checks()
             yield from _own_address(name, box, metadata)
             if box.issue.agent_replies == "mail" and not metadata.can_impersonate:

@@ -16,9 +16,9 @@ from typing import Protocol
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.language import language_of
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.mail.text.from_redmine import unescaped
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
@@ -52,6 +52,7 @@ class Conversation:
     `language` is that of the newest mail whose language was detected, "" if there is none.
     `unproven` are those whom the newest mail names in Cc (or who wrote it) while nothing proves who wrote it.
     `begins`: the conversation began in Redmine, and no mail of it has been sent or received.
+    `cc_by_agents` are those in `cc` whom agents have added; they come first in it.
     """
 
     subject: str
@@ -60,6 +61,7 @@ class Conversation:
     index: str = ""
     cc: tuple[Address, ...] = ()
     unproven: tuple[Address, ...] = ()
+    cc_by_agents: tuple[Address, ...] = ()
     history: tuple[QuotedText, ...] = ()
     answerable: bool = True
     language: str = ""
@@ -78,6 +80,20 @@ class Conversation:
             for several in (self.cc, self.unproven)
         )
         return replace(self, cc=cc, unproven=unproven)
+
+    def with_changes(self, added: Sequence[Address], removed: Sequence[Address]) -> "Conversation":
+        """Given whom an agent adds to Cc and removes from it, return the conversation with these people in Cc."""
+        named = {comparable(person.address) for person in (*added, *removed)}
+
+        def others(people: Sequence[Address]) -> tuple[Address, ...]:
+            return tuple(person for person in people if comparable(person.address) not in named)
+
+        return replace(
+            self,
+            cc=(*added, *others(self.cc)),
+            cc_by_agents=(*added, *others(self.cc_by_agents)),
+            unproven=others(self.unproven),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +131,13 @@ class ConversationFinder:
         self._is_user = is_user
 
     def of(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
-        """Given an issue, and what of it may be read now, return its conversation with the customer."""
+        """Given an issue, and what of it may be read now, return its conversation with the customer, with the people in
+        Cc as agents have changed them.
+        """
+        changes = self._queries.cc_changes(issue.id)
+        return self._by_mails(issue, visible).with_changes(changes.added, changes.removed)
+
+    def _by_mails(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
         parts = list(self._parts(issue, visible))
         sent = tuple(message_id for message_id, _ in self._queries.outgoing(issue.id, issue.requester))
         if not parts:

@@ -33,7 +33,7 @@ NO_ADDRESS = NotMailedReason(
 class Recipients:
     """The recipients of a mail, and who is left out: people whom Redmine mails itself, people `over` the Cc limit,
     people whom only an unproven mail names, and people `without` an address that can receive mail. `direct` are those
-    to whom the agent's own mail went.
+    to whom the agent's own mail went. `refused` is why none of those gets the mail whom its writer names.
     """
 
     to: tuple[Address, ...] = ()
@@ -43,6 +43,7 @@ class Recipients:
     unproven: tuple[Address, ...] = ()
     without: tuple[Address, ...] = ()
     direct: tuple[str, ...] = ()
+    refused: str = ""
 
     @property
     def left_out(self) -> Mapping[NotMailedReason, tuple[Address, ...]]:
@@ -63,6 +64,8 @@ class Recipients:
     @property
     def why_nobody(self) -> str:
         """Why there are no recipients."""
+        if self.refused:
+            return self.refused
         if self.direct:
             return f"the agent's mail went to {', '.join(self.direct)} directly"
         if self.by_redmine:

@@ -289,18 +289,23 @@ class Writer:
         """Make a note private that should have been. Until then it was public: that is reported, whatever the
         result."""
         report = f"PRIVATE NOTE BECAME PUBLIC on #{request.issue} (journal {journal})"
+        why_public = self.make_private(request.issue, journal, notes=request.notes)
+        result = f"and could not be made private: {why_public}" if why_public else "for a moment; it is private now"
+        return (f"{report} {result}",)
+
+    def make_private(self, issue: int, journal: int, *, notes: str | None = None) -> str:
+        """Given a public note (with `notes`, its text is set too), make it private. Return why it is still public; ""
+        if it is private, or gone. Idempotent. Raise RedmineUnavailable.
+        """
+        values: dict[str, Any] = {"private_notes": True} if notes is None else {"notes": notes, "private_notes": True}
         try:
             with side_effect(SideEffect.ADD_NOTE):
-                self._client.put(
-                    f"/journals/{journal}.json", {"journal": {"notes": request.notes, "private_notes": True}}
-                )
+                self._client.put(f"/journals/{journal}.json", {"journal": values})
         except RedmineRefused as error:
-            return (f"{report} and could not be made private: {error}",)
-        after = self.recovery.issue(request.issue)
+            return str(error)
+        after = self.recovery.issue(issue)
         now = next((j for j in after.get("journals", ()) if int(j["id"]) == journal), None)
-        if now is not None and not now.get("private_notes"):
-            return (f"{report} and could not be made private: make it private manually",)
-        return (f"{report} for a moment; it is private now",)
+        return "make it private manually" if now is not None and not now.get("private_notes") else ""
 
     def _may_be_private(self, request: NoteRequest) -> bool:
         people = self._metadata.people

@@ -210,6 +210,16 @@ class AnswerSettings(SettingsTable):
         "never",
     )
     marker: Name = setting('The prefix of notes that are sent, with notes = "marked". It is removed.', "/mail")
+    command_roles: tuple[Name, ...] = setting(
+        "Roles whose members may change who gets mail about an issue, by commands at the top of a note: `/to`, `/cc`, "
+        "`/uncc`, `/requester`. What counts are the roles in the project of the issue. `/private` and `/nomail` hold a "
+        "note back, whoever writes it.",
+        (),
+        shown="none: no one",
+    )
+    command_groups: tuple[Name, ...] = setting(
+        "Groups whose members may do so in every project. Needs a key with admin rights.", (), shown="none: no one"
+    )
     cc: bool = setting(
         "Send agents' notes also to the Cc of the customer's last message, if that message is authenticated by "
         "the mail server or answers a message of the bridge. A private note lists omitted addresses.",

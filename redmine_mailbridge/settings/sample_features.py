@@ -81,6 +81,7 @@ received_reply = false
 closed = true
 inline_pictures = true
 max_picture_width = 1200
+command_roles = ["Support"]
 reply_marker_line = "-- Please write above this line --"
 """,
     ),

@@ -66,6 +66,8 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("forms",): ["wordpress@www.example.com"],
     ("outgoing", "language"): "en",
     ("outgoing", "languages"): ["de", "en"],
+    ("command_roles",): ["Support"],
+    ("command_groups",): ["Help desk"],
     ("answers", "reply_marker_line"): "Please write your reply above this line.",
     ("templates",): "templates",
     ("sent_folder",): "Sent",

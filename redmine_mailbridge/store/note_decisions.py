@@ -18,11 +18,29 @@ from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outgoing.adding import NewAnswer, queue
 from redmine_mailbridge.store.outgoing.rows import BOUNCED, FAILED
-from redmine_mailbridge.store.tables import answer, begun_issue, former_requester, issue, journal, mail, outbox
+from redmine_mailbridge.store.recipient_changes import RecipientChanges, change_recipients
+from redmine_mailbridge.store.tables import (
+    answer,
+    begun_issue,
+    former_requester,
+    issue,
+    journal,
+    mail,
+    outbox,
+    requester_change,
+)
 from redmine_mailbridge.util.dataclass import dataclass
 
 NOTE_IN_ID = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
 """The note that a message contains, from its Message-ID (mail/message_ids.py)."""
+
+_SINCE = (
+    sa.select(sa.func.max(requester_change.c.at))
+    .where(requester_change.c.issue == answer.c.issue, requester_change.c.undone_by.is_(None))
+    .correlate(answer)
+    .scalar_subquery()
+)
+"""When the requester of a decision's issue became that; NULL: with the issue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,15 @@ class NoteDecision:
     at: float
     line: str
     notified_by: Literal["mailed", "redmine"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoteToHide:
+    """A note whose writer wants it private, and that is public in Redmine. `mail_id`: the message of its issue."""
+
+    journal: int
+    issue: int
+    mail_id: int | None
 
 
 class RateLimited(Exception):
@@ -143,11 +170,13 @@ class NoteDecisions:
         *,
         mail_id: int | None = None,
         notices: Sequence[NewNotice] = (),
+        changes: RecipientChanges | None = None,
+        hide: bool = False,
         on_record: bool = True,
     ) -> list[str]:
-        """Store the decision on a journal, queue its messages, and store the notices for agents, in one transaction.
-        Return the lines; they are added to the history of `mail_id` if it is given, unless all messages were queued
-        before, whose history has them.
+        """Store the decision on a journal, what its commands change, queue its messages, and store the notices for
+        agents, in one transaction. Return the lines; they are added to the history of `mail_id` if it is given, unless
+        all messages were queued before, whose history has them. `hide`: the note is to be made private in Redmine.
 
         A journal that is already decided stays as it is. Raise RateLimited, and decide nothing, if a limit defers a
         message: it is sent later.
@@ -159,11 +188,14 @@ class NoteDecisions:
             "at": now,
             "line": decision.line,
             "notified_by": decision.notified_by,
+            "hide_due": hide,
         }
         with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
             if not insert_if_missing(db, answer, row):
                 return []
             lines = [decision.line]
+            if changes is not None:
+                change_recipients(db, (decision.issue, decision.journal), mail_id, changes, now)
             for each in mails:
                 queued, line = queue(db, mail_id, each, now)
                 if not queued:
@@ -175,14 +207,35 @@ class NoteDecisions:
                 write_steps(db, mail_id, new, now)
         return lines
 
+    def to_hide(self) -> list[NoteToHide]:
+        """The decided notes that are still to be made private in Redmine, oldest first."""
+        query = (
+            sa.select(answer.c.journal, answer.c.issue, issue.c.mail_id)
+            .outerjoin(issue, issue.c.id == answer.c.issue)
+            .where(answer.c.hide_due)
+            .order_by(answer.c.journal)
+        )
+        with self._database.read() as db:
+            return [NoteToHide(*row) for row in db.execute(query)]
+
+    def hidden(self, note: NoteToHide, line: str, notices: Sequence[NewNotice] = ()) -> None:
+        """A note is private, or cannot be made so: the line and the notices say which."""
+        now = self._clock()
+        with side_effect(SideEffect.RECORD_SENT), self._database.write() as db:
+            db.execute(sa.update(answer).where(answer.c.journal == note.journal).values(hide_due=False))
+            notify(db, note.issue, note.mail_id, notices, now)
+            write_steps(db, note.mail_id, (line,), now)
+
     def mailed_notes(self, issues: Collection[int]) -> frozenset[int]:
         """Given issues, return those of their notes that the requester receives by mail, from the bridge or Redmine:
-        not those whose message to the requester was refused, given up, withheld or bounced.
+        not those whose message to the requester was refused, given up, withheld or bounced, and not those from before
+        another person became the requester.
         """
         journals: set[int] = set()
         with self._database.read() as db:
             for some in chunks(sorted(issues)):
                 mailed = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.notified_by.is_not(None))
+                mailed = mailed.where(sa.or_(_SINCE.is_(None), answer.c.at >= _SINCE))
                 journals |= set(db.execute(mailed).scalars())
                 lost = (
                     sa.select(outbox.c.message_id, outbox.c.recipient, issue.c.requester)

@@ -126,6 +126,8 @@ requester_change = Table(
     "requester_change", metadata, _id(), _of_mail(), *_required(Integer, "issue"),
     *_required(Text, "address", "name", "before", "before_name", "who"), *_optional(Text, "requester", "undone_by"),
     *_required(Boolean, "joined"), *_required(Double, "at"),
+    # the custom field in Redmine is still to be set to the address
+    Column("field_due", Boolean, nullable=False, default=False, server_default=false()),
     Index("ix_requester_change_mail", "mail_id"),
 )
 
@@ -140,6 +142,13 @@ begun_issue = Table(
 
 # whom the answers of these issues went to before somebody changed the requester
 former_requester = Table("former_requester", metadata, *_key(Integer, "issue"), *_key(Text, "address"))
+
+# whom agents have added to the Cc of an issue's conversation (`copied`), or removed from it, by the last note that
+# says so; addresses as they are compared
+cc_change = Table(
+    "cc_change", metadata, *_key(Integer, "issue"), *_key(Text, "address"), *_required(Text, "written", "name", "who"),
+    *_required(Boolean, "copied"), *_required(Integer, "journal"), *_required(Double, "at"),
+)
 
 # ---------------------------------------------------------------------- mailboxes
 
@@ -204,6 +213,8 @@ notice = Table(
 answer = Table(
     "answer", metadata, *_key(Integer, "journal"), *_required(Integer, "issue"), *_required(Double, "at"),
     *_required(Text, "line"), *_optional(Text, "notified_by"),
+    # the note is still to be made private in Redmine
+    Column("hide_due", Boolean, nullable=False, default=False, server_default=false()),
     Index("ix_answer_issue", "issue"),
 )
 

@@ -32,10 +32,13 @@ from redmine_mailbridge.store.outgoing.rows import QueuedMail
 from redmine_mailbridge.store.queries.conversations import ConversationQueries
 from redmine_mailbridge.tasks.receive.planner import Planner
 from redmine_mailbridge.tasks.update.agent_notes import AgentNoteMailer
+from redmine_mailbridge.tasks.update.command_rights import CommandUsers
 from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
+from redmine_mailbridge.tasks.update.note_hider import NoteHider
+from redmine_mailbridge.tasks.update.requester_field_writer import RequesterFieldWriter
 from redmine_mailbridge.wiring.answers import bounce_status, held_answers
 from redmine_mailbridge.wiring.sending import sent_by
 from redmine_mailbridge.wiring.store import issues as issues_of
@@ -163,21 +166,23 @@ def agent_answers(
             max_attachments=box.answers.max_attachments,
             inline_pictures=box.answers.inline_pictures,
             max_picture_width=box.answers.max_picture_width,
+            command_users=command_users(box),
         )
         for name, box in settings.active_mailboxes.items()
     }
-    issues = issues_of(store)
+    issues, decisions = issues_of(store), NoteDecisions(store.database, store.clock)
+    writer = Writer(client, metadata, piggyback)
     return AgentNoteMailer(
         issue_sync,
         issues,
-        NoteDecisions(store.database, store.clock),
+        decisions,
         mailer,
         client,
         metadata,
         delivery_failures=DeliveryFailures(
             outbox(store),
             Notices(store.database, store.clock),
-            Writer(client, metadata, piggyback),
+            writer,
             settings.redmine.markup,
             intents=NoteIntents(store.database),
             settle=settings.redmine.settle.total_seconds(),
@@ -185,9 +190,25 @@ def agent_answers(
             bounce_status=bounce_status(settings, store, metadata),
         ),
         held=held_answers(settings, store),
+        hider=NoteHider(decisions, writer, IssueTurns("private notes", client.whoami, issues.record)),
+        field_writer=RequesterFieldWriter(
+            {name: box.issue.requester_field for name, box in settings.mailboxes.items()},
+            store.requesters,
+            client,
+            IssueTurns("the requester field", client.whoami, issues.record),
+        ),
         mailings=mailings,
         text_format=settings.redmine.markup,
     )
+
+
+def command_users(box: MailboxSettings) -> CommandUsers:
+    """Who may change the recipients of a mailbox's issues."""
+    roles, groups = (
+        frozenset(name.strip().lower() for name in names)
+        for names in (box.answers.command_roles, box.answers.command_groups)
+    )
+    return CommandUsers(roles, groups)
 
 
 def asking(store: Store, mailer: IssueMailer, is_there: Callable[[], object]) -> Callable[[], Ask]:

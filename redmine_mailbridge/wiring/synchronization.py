@@ -9,10 +9,13 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecisions
+from redmine_mailbridge.store.notices import Notices
+from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.conversation_starter import ConversationStarter
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
+from redmine_mailbridge.tasks.update.requester_field_guard import RequesterFieldGuard
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
-from redmine_mailbridge.wiring.outgoing import ours
+from redmine_mailbridge.wiring.outgoing import command_users, ours
 from redmine_mailbridge.wiring.store import issues
 
 
@@ -25,6 +28,12 @@ def synchronization(settings: Settings, store: Store, client: Client, metadata: 
         store.requesters,
         ours(settings),
         begun=begun,
+        guard=RequesterFieldGuard(
+            {name: command_users(box) for name, box in settings.mailboxes.items()},
+            CommandRights(metadata),
+            Notices(store.database, store.clock),
+            settings.redmine.markup,
+        ),
         text_format=settings.redmine.markup,
     )
     starter = ConversationStarter(

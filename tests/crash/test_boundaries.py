@@ -332,6 +332,51 @@ def test_a_conversation_begins_once_although_the_update_died(world: World, smtp:
     assert [["kim@client.example", "lee@client.example"]] * len(stands) == recipients
 
 
+def test_the_commands_of_a_note_count_once_although_the_update_died(world: World, smtp: tuple[int, list[str]]) -> None:
+    """Ended at its first stands at each boundary, `update` has changed Cc and requester once by each note in the end,
+    mailed the note to those whom it names, and hidden it where it says so.
+    """
+    world.deliver([letter(), letter()])
+    world.finish()
+    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
+    world.box_extra = 'answers = { notes = "public_notes", redmine_users = "mail", command_roles = ["Developer"] }'
+    world.write_settings(settle="0s")
+    bob = world.redmine.api("bob")
+
+    def say(words: str) -> None:
+        for row in world.rows():
+            notes = words.replace("ID", str(row.id))
+            bob.call("PUT", f"/issues/{row.created_issue}.json", {"issue": {"notes": notes}})
+
+    update(world)
+    stands = [(*boundary, number) for boundary in QUEUE for number in (1, 2)]
+    for place, stand in enumerate(stands):
+        say(f"/cc ccID@client.example\n/requester asksID{place}@client.example\nAn answer at {stand}.")
+        assert update(world, stand)
+    hiding = boundaries(SideEffect.ADD_NOTE, SideEffect.RECORD_SENT)
+    for stand in hiding:
+        say("/private\nHe never pays.")
+        assert update(world, (*stand, 1))
+    update(world)
+    while world.send_answers():
+        pass
+    assert 2 * 2 * len(stands) == len(smtp[1])
+    application = app.build(world.settings())
+    try:
+        with application.store.database.read() as db:
+            counts = [
+                db.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()  # noqa: S608 - a name of ours
+                for table in ("cc_change", "requester_change")
+            ]
+    finally:
+        application.close()
+    assert [2, 2 * len(stands)] == counts
+    for row in world.rows():
+        entries = world.redmine.admin.issue(row.created_issue or 0)["journals"]
+        assert len(hiding) == sum(entry["private_notes"] for entry in entries)
+        assert "He never pays." not in [entry["notes"] for entry in entries if not entry["private_notes"]]
+
+
 def test_a_rule_acts_once_although_the_update_died(world: World, smtp: tuple[int, list[str]]) -> None:
     """Ended at each boundary in turn, a rule of time has made one note and one reminder an issue in the end."""
     world.write_settings(settle="0s")

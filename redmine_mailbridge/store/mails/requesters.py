@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.model.manual_change import Place
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
@@ -35,6 +36,17 @@ class SetRequester:
     before: str
     who: str
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DueField:
+    """A custom field of an issue that is to show its requester. `address` is "" if another change came since."""
+
+    id: int
+    mail_id: int
+    issue: int
+    mailbox: str
+    address: str
 
 
 class Requesters:
@@ -69,10 +81,9 @@ class Requesters:
             _set(db, row, (address, name), who, self._clock())
             return int(row.created_issue)
 
-    def set_by_field(self, mail_id: int, address: str, written: str) -> bool:
+    def is_new_in_field(self, mail_id: int, address: str, written: str) -> bool:
         """Given a message that created an issue, the address in the custom field of its requester, and the one that the
-        bridge wrote there ("": the first requester's), make the address the requester if the field has changed since
-        the last look. Return whether it has.
+        bridge wrote there ("": the first requester's), return whether the field has changed since the last look.
         """
         query = sa.select(requester_change).where(requester_change.c.mail_id == mail_id)
         query = query.where(requester_change.c.issue == _created(mail_id))
@@ -81,7 +92,45 @@ class Requesters:
         seen = [row.address for row in changes if row.who == BY_FIELD]
         before = changes[0].before if changes else self.current(mail_id)[0]
         known = seen[-1] if seen else written or before
-        return address != known and self.set(mail_id, address, "", BY_FIELD) is not None
+        return address != known
+
+    def set_by_field(self, mail_id: int, address: str, written: str) -> bool:
+        """Given the same, make the address the requester if the field has changed. Return whether it has."""
+        new = self.is_new_in_field(mail_id, address, written)
+        return new and self.set(mail_id, address, "", BY_FIELD) is not None
+
+    def saw_in_field(self, mail_id: int, address: str, written: str) -> None:
+        """Given the same, where the address is the requester's: it is not new any more."""
+        if not self.is_new_in_field(mail_id, address, written):
+            return
+        with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
+            row = db.execute(sa.select(mail).where(mail.c.id == mail_id)).one()
+            name = str(_intent(row).get("requester", ""))
+            values = {
+                "mail_id": row.id, "issue": row.created_issue, "address": address, "name": name, "before": address,
+                "before_name": name, "requester": row.requester, "joined": False, "who": BY_FIELD,
+                "undone_by": BY_FIELD, "at": self._clock(),
+            }  # fmt: skip
+            db.execute(sa.insert(requester_change).values(values))
+
+    def fields_due(self) -> list[DueField]:
+        """The requesters set by notes whose custom fields in Redmine are still to be set, in order."""
+        query = sa.select(requester_change, mail.c.mailbox, mail.c.created_issue, mail.c.requester.label("current"))
+        query = query.join(mail, mail.c.id == requester_change.c.mail_id).where(requester_change.c.field_due)
+        with self._database.read() as db:
+            rows = db.execute(query.order_by(requester_change.c.id)).all()
+        return [
+            DueField(row.id, row.mail_id, row.issue, row.mailbox, row.address)
+            if row.issue == row.created_issue and row.address == row.current
+            else DueField(row.id, row.mail_id, row.issue, row.mailbox, "")
+            for row in rows
+        ]
+
+    def field_written(self, due: DueField, line: str) -> None:
+        """The custom field has been set, or cannot be: the line says which, "" for nothing to say."""
+        with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
+            db.execute(sa.update(requester_change).where(requester_change.c.id == due.id).values(field_due=False))
+            write_steps(db, due.mail_id, (line,) if line else (), self._clock())
 
     def undo(self, change: SetRequester, who: str) -> bool:
         """Restore the requester from before. Return whether it had not been undone yet.
@@ -125,6 +174,18 @@ def carry_requester(db: sa.Connection, mail_id: int, old: Place, now: float) -> 
     write_steps(db, mail_id, (f"{change.address}, set by {change.who}, takes part in #{row.issue}",), now)
 
 
+def set_requester(db: sa.Connection, mail_id: int, person: Address, who: str, now: float) -> str:
+    """Given an open transaction, a message that created an issue, a person and who says so, make that person the
+    requester, and record it. Return why that is not done, as a line for the record; "" if it is, or was before.
+    """
+    row = db.execute(sa.select(mail).where(mail.c.id == mail_id)).first()
+    if row is None or row.created_issue is None or not row.request:
+        return f"{person.key} is not the requester: the issue is no longer this message's"
+    if (row.requester or row.sender or "").lower() != person.key:
+        _set(db, row, (person.key, person.name), who, now, field_due=True)
+    return ""
+
+
 def set_of_message(db: sa.Connection, mail_id: int, number: int) -> set[str]:
     """Those whom a person has made the requester of an issue that this message created, and who took part in nothing
     of it before.
@@ -141,7 +202,9 @@ def set_on_issue(db: sa.Connection, number: int, *, but: int) -> set[str]:
     return set(db.execute(query.where(requester_change.c.undone_by.is_(None))).scalars())
 
 
-def _set(db: sa.Connection, row: Any, person: tuple[str, str], who: str, now: float) -> None:
+def _set(
+    db: sa.Connection, row: Any, person: tuple[str, str], who: str, now: float, *, field_due: bool = False
+) -> None:
     """Make a person (address and name) the requester of the issue that a message created, and record it."""
     address, name = person
     number, before = row.created_issue, row.requester or row.sender or ""
@@ -149,6 +212,7 @@ def _set(db: sa.Connection, row: Any, person: tuple[str, str], who: str, now: fl
         "mail_id": row.id, "issue": number, "address": address, "name": name, "before": before,
         "before_name": str(_intent(row).get("requester", "")), "requester": row.requester,
         "joined": _join(db, number, address), "who": who[:255], "at": now,
+        "field_due": field_due,
     }  # fmt: skip
     db.execute(sa.insert(requester_change).values(values))
     line = f"the requester of #{number} is {address} instead of {before}, set by {who}"

@@ -8,6 +8,7 @@ from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.issue_copy import WHOSE, by_machine
 from redmine_mailbridge.store.outgoing.rows import DISCARDED, FAILED
+from redmine_mailbridge.store.recipient_changes import CcChanges, cc_changes_of
 from redmine_mailbridge.store.tables import former_requester, journal, mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -66,6 +67,11 @@ class ConversationQueries:
             )
             for row in rows if not by_machine(row.request) and (row.sender or "").lower() not in left_out
         ]  # fmt: skip
+
+    def cc_changes(self, issue: int) -> CcChanges:
+        """Given an issue, return whom agents have added to its Cc, and removed from it."""
+        with self._database.read() as db:
+            return cc_changes_of(db, issue)
 
     def outgoing(self, issue: int, recipient: str) -> Sequence[tuple[str, float]]:
         """Given an issue and an address, return the Message-IDs of messages sent there about it, and when; in order."""

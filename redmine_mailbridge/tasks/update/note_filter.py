@@ -1,15 +1,17 @@
-"""Which part of a journal is sent by mail, according to the settings. Pure."""
+"""Which part of a journal is sent by mail, according to the settings and to its commands. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+from redmine_mailbridge.policy.note_commands import NoteCommands, parse
+from redmine_mailbridge.tasks.update.command_rights import CommandUsers
 from redmine_mailbridge.util.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class NoteMailPolicy:
     """What a mailbox mails of its issues. `max_cc` is the maximum of Cc recipients, `max_attachments` in bytes,
-    `max_picture_width` in pixels."""
+    `max_picture_width` in pixels. `command_users` may change who gets mail."""
 
     notes: Literal["never", "public_notes", "marked"] = "never"
     closed: bool = False
@@ -20,6 +22,7 @@ class NoteMailPolicy:
     max_attachments: int = 10_000_000
     inline_pictures: bool = True
     max_picture_width: int = 1200
+    command_users: CommandUsers = CommandUsers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +50,25 @@ def note_to_mail(
         return AgentNote(text) if mailing.closed else "it was written by the bridge"
     if mailing.notes == "never":
         return "notes are not mailed"
-    rest = without_marker(text, mailing.marker)
-    if rest is None and mailing.notes == "marked":
-        return f"it does not start with {mailing.marker}"
-    text = text if rest is None else rest
+    commands = commands_of(journal, mailing)
+    why_not = _why_held_back(commands, mailing)
+    text = commands.text.strip()
     files = tuple(_files(journal, attachments))
-    return AgentNote(text, files) if text or files else "it has no text"
+    return why_not or (AgentNote(text, files) if text or files else "it has no text")
 
 
-def without_marker(text: str, marker: str) -> str | None:
-    """Given a note, return it without the marker at its start; None when the marker is not its first word."""
-    start = text.lstrip()
-    if not start.lower().startswith(marker.lower()):
-        return None
-    rest = start[len(marker) :]
-    return rest.lstrip(" \t:,\r\n") if not rest or not rest[0].isalnum() else None
+def _why_held_back(commands: NoteCommands, mailing: NoteMailPolicy) -> str:
+    """Why a note with these commands is not mailed to anyone; "" if it may be."""
+    if commands.held_back:
+        return f"it begins with {commands.held_back}"
+    if commands.problems:
+        return "its commands contain an error"
+    return f"it does not start with {mailing.marker}" if mailing.notes == "marked" and not commands.marked else ""
+
+
+def commands_of(journal: Mapping[str, Any], mailing: NoteMailPolicy) -> NoteCommands:
+    """Given a journal by an agent, return its commands, the marker among them, and its text without them."""
+    return parse(str(journal.get("notes") or ""), marker=mailing.marker)
 
 
 def _files(journal: Mapping[str, Any], attachments: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -17,6 +17,7 @@ from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.mails.requesters import Requesters
 from redmine_mailbridge.store.notices import NewNotice
+from redmine_mailbridge.tasks.update.requester_field_guard import RequesterFieldGuard
 from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
@@ -39,7 +40,8 @@ class FieldValue:
 class RequesterFields:
     """The custom fields for the requester's address. `fields` maps a mailbox to the name or id of its field, if any;
     `ours` are the bridge's own addresses (lower case), which answers must not go to. `begun` stores the conversations
-    that began in Redmine; None: there are none. Safe to share among threads.
+    that began in Redmine; None: there are none. `guard` says whose changes count; None: everyone's. Safe to share among
+    threads.
     """
 
     def __init__(
@@ -49,29 +51,39 @@ class RequesterFields:
         ours: Collection[str],
         *,
         begun: BegunIssues | None = None,
+        guard: RequesterFieldGuard | None = None,
         text_format: TextFormat = "common_mark",
     ) -> None:
         self._fields = fields
         self._requesters = requesters
         self._ours = frozenset(map(comparable, ours))
         self._begun = begun
+        self._guard = guard
         self._text_format = text_format
 
     def correct(self, issue_data: Mapping[str, Any], origin: IssueOrigin, intent: WriteIntent | None) -> str:
         """Given an issue from the API, what made it a conversation and the intent of its message, make a new value of
-        the field the requester, and return the requester's address. A value counts once: what is set by page or command
-        later holds.
+        the field the requester, and return the requester's address. A value counts once: what is set by page, command
+        or note later holds. Raise RedmineUnavailable.
         """
         field = self.value(origin.mailbox, issue_data)
         if origin.mail_id is None:
             return self._of_begun(field, origin)
         if field is None:
             return origin.sender
-        address, _ = self.address(field.value)
+        address, problem = self.address(field.value)
         if address is None:
+            if problem and self._guard is not None:
+                self._guard.report(issue_data, origin, field.id, field.value, f"it {problem}")
             return origin.sender
         first = mailable(Address("", _written(intent, field.id)))
         written = first.key if first is not None else ""
+        if comparable(address.key) == comparable(origin.sender):
+            self._requesters.saw_in_field(origin.mail_id, address.key, written)
+            return origin.sender
+        is_new = self._requesters.is_new_in_field(origin.mail_id, address.key, written)
+        if not is_new or (self._guard is not None and self._guard.refuses(issue_data, origin, field.id, field.value)):
+            return origin.sender
         changed = self._requesters.set_by_field(origin.mail_id, address.key, written)
         return address.key if changed else origin.sender
 

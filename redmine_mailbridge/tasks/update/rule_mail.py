@@ -9,6 +9,7 @@ from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.issue_mail.mail import NO_QUESTION, IssueMail, Variables
 from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.outgoing.reasons import RuleReason
+from redmine_mailbridge.policy.note_commands import parse
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
@@ -18,7 +19,6 @@ from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.rule_runs import RuleRun
 from redmine_mailbridge.tasks.update.mailed_notes import MailedNotes
 from redmine_mailbridge.tasks.update.note_content import user_names
-from redmine_mailbridge.tasks.update.note_filter import without_marker
 from redmine_mailbridge.util.lazy import lazy_import
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ class RuleMail:
         if not entry:
             return NO_QUESTION
         notes, written = str(entry.get("notes") or ""), utc(entry.get("created_on"))
-        rest = without_marker(notes, self._markers.get(issue.mailbox, "")) if issue.mailbox in self._markers else None
-        rendered = self._rendered(notes if rest is None else rest)
+        asked = parse(notes, marker=self._markers.get(issue.mailbox, "")).text
+        rendered = self._rendered(asked)
         return {
             "journal": int(entry["id"]),
             "text": rendered.text,

@@ -17,6 +17,7 @@ from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, writes
 
 KIM, BOSS, SUE, MALLORY = "kim@client.example", "boss@client.example", "sue@parts.example", "mallory@evil.example"
 AGENT, CHIEF = "anna@example.com", "chief@example.com"
+SPY = "spy@evil.example"
 WORD = re.compile(r"\bw[0-9]+w\b")
 """Each text, subject and name of a file is a word of its own."""
 _numbers = itertools.count()
@@ -29,7 +30,22 @@ MAILS = st.tuples(
     st.sampled_from(["", BOSS, SUE, MALLORY, CHIEF, f"{BOSS}, {MALLORY}"]),
     st.sampled_from(["tag", "tag", "ours", "private note", "public note"]),
 )
-NOTES = st.tuples(st.just("note"), st.sampled_from([ANNA, BOB]), st.booleans())
+COMMANDS = [
+    f"/cc {SUE}",
+    f"/cc {SPY}",
+    f"/uncc {BOSS}",
+    f"/requester {SUE}",
+    f"/requester {SPY}",
+    f"/to {SPY}",
+    "/cc foo",
+]
+HOLDS_BACK = ["/private", "/nomail", "/privat"]
+NOTES = st.tuples(
+    st.just("note"),
+    st.sampled_from([ANNA, BOB]),
+    st.booleans(),
+    st.lists(st.sampled_from([*COMMANDS, *HOLDS_BACK]), max_size=2),
+)
 KINDS = ["hide", "show", "edit", "empty", "delete", "edit the issue", "project", "issue"]
 CHANGES = st.tuples(st.sampled_from(KINDS), st.integers(0, 20))
 TURN = st.just(("turn",))
@@ -58,6 +74,7 @@ class World:
     proven: set[str] = field(default_factory=lambda: {KIM})
     subjects: dict[str, str] = field(default_factory=dict)
     ours: dict[str, set[str]] = field(default_factory=dict)
+    held_back: set[str] = field(default_factory=set)
     seen: int = 0
 
     @property
@@ -85,6 +102,15 @@ class World:
         if proven_here and sender != AGENT:
             self.proven |= {sender, *people(cc)}
         self.desk.mail(writes(sender, f"Re: [Desk - Bug #1] {subject}", body, proven=proven, **headers))
+
+    def note(self, user: int, private: bool, commands: list[str]) -> None:
+        """An agent writes a note; Anna may change who gets mail, and Bob may not."""
+        word = self.word()
+        if user == ANNA:
+            self.proven |= people(*(command.partition(" ")[2] for command in commands if not command.startswith("/to")))
+        if any(command.split()[0] in {*HOLDS_BACK, "/to"} or command == "/cc foo" for command in commands):
+            self.held_back.add(word)
+        self.desk.redmine.writes(1, user, "\n".join([*commands, word]), private=private)
 
     def act(self, what: str, which: int = 0) -> None:
         """Somebody does something in Redmine."""
@@ -131,6 +157,8 @@ class World:
             told = set(WORD.findall(f"{mail['Subject']}\n{mail['Thread-Topic']}\n{text}"))
             subjects = {subject for body, subject in self.subjects.items() if body not in hidden}
             assert set() == told - may - subjects, "words that nobody may read now"
+            assert set() == told & self.held_back, "words that their writer held back"
+            assert not re.search(r"/(cc|uncc|to|requester|private|privat|nomail)\b", text), "a command"
             assert set() == ({to} | people(mail["To"], mail["Cc"])) - self.proven, "people whom nothing proves"
             self.ours.setdefault(str(mail["Message-ID"]), set()).add(to)
 
@@ -142,6 +170,8 @@ CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 @settings(max_examples=25, deadline=None, suppress_health_check=CHECKS)
 @given(history=HISTORY)
 @example(history=[("note", BOB, True), ("mail", AGENT, False, CHIEF, "private note"), ("turn",), ("note", BOB, False)])
+@example(history=[("note", BOB, False, [f"/cc {SPY}"]), ("turn",), ("note", ANNA, False, [f"/cc {SUE}"]), ("turn",)])
+@example(history=[("note", ANNA, False, [f"/requester {SUE}"]), ("note", ANNA, False, ["/private"]), ("turn",)])
 @example(history=[*SUPPLIER, ("note", BOB, False)])
 @example(history=[("mail", KIM, False, MALLORY, "tag"), ("turn",), ("note", BOB, False)])
 @example(history=[("note", BOB, False), ("turn",), ("project", 0), ("note", BOB, False)])
@@ -150,17 +180,19 @@ def test_no_private_word_leaves_and_nobody_is_told_whom_nothing_proves(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, server: Post, history: list[Any]
 ) -> None:
     """Public and private notes, notes edited, hidden and removed, the issue and its project made private and public
-    again, mail of the customer, a colleague, a supplier and an agent, proven and forged: in no mail is a word that is
-    not public at that moment, and besides the requester no address is in To or Cc that only an unproven mail names.
+    again, mail of the customer, a colleague, a supplier and an agent, proven and forged, commands in notes: in no mail
+    is a word that is not public at that moment, and besides the requester no address is in To or Cc that only an
+    unproven mail names.
     """
     server.taken.clear()
-    quiet = {"received": False, "received_reply": False}
+    quiet = {"received": False, "received_reply": False, "command_groups": ["Leads"]}
     with (
         help_desk(
             tmp_path_factory.mktemp("desk"), monkeypatch, server, {"mailboxes": {"desk": {"answers": quiet}}}
         ) as desk,
         desk.application() as made,
     ):
+        desk.redmine.groups = {"Leads": (ANNA,)}
         desk.turn(made)
         world = World(desk, made)
         first = world.word()
@@ -172,7 +204,7 @@ def test_no_private_word_leaves_and_nobody_is_told_whom_nothing_proves(
             match step:
                 case ("mail", sender, proven, cc, answers):
                     world.mail(sender, proven, cc, answers)
-                case ("note", user, private):
-                    desk.redmine.writes(1, user, world.word(), private=private)
+                case ("note", user, private, *commands):
+                    world.note(user, private, commands[0] if commands else [])
                 case (what, *more):
                     world.act(what, *more)

@@ -113,6 +113,7 @@ def _mails() -> None:
         "requester_change", _id(), _of_mail(), *_required(Integer, "issue"),
         *_required(Text, "address", "name", "before", "before_name", "who"), *_optional(Text, "requester", "undone_by"),
         *_required(Boolean, "joined"), *_required(Double, "at"),
+        Column("field_due", Boolean, nullable=False, server_default=false()),
         Index("ix_requester_change_mail", "mail_id"),
     )
     op.create_table("participant", *_key(Integer, "issue"), *_key(Text, "address"))
@@ -121,6 +122,10 @@ def _mails() -> None:
         *_required(Integer, "after_journal"), *_required(Double, "begun_on"),
     )
     op.create_table("former_requester", *_key(Integer, "issue"), *_key(Text, "address"))
+    op.create_table(
+        "cc_change", *_key(Integer, "issue"), *_key(Text, "address"), *_required(Text, "written", "name", "who"),
+        *_required(Boolean, "copied"), *_required(Integer, "journal"), *_required(Double, "at"),
+    )
 
 
 def _mailboxes() -> None:
@@ -170,6 +175,7 @@ def _outgoing() -> None:
     op.create_table(
         "answer", *_key(Integer, "journal"), *_required(Integer, "issue"), *_required(Double, "at"),
         *_required(Text, "line"), *_optional(Text, "notified_by"),
+        Column("hide_due", Boolean, nullable=False, server_default=false()),
         Index("ix_answer_issue", "issue"),
     )
 

@@ -4,21 +4,9 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail, without_marker
+from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
 
 FILE = {"id": 7, "filename": "plan.txt"}
-
-
-@pytest.mark.parametrize(
-    ("text", "rest"),
-    [
-        ("/mail Hello", "Hello"), ("/mail\nHello", "Hello"), ("  /MAIL: Hello", "Hello"), ("/mail", ""),
-        ("/mailing list", None), ("Hello /mail", None), ("", None), ("/mail2 x", None),
-    ],
-)  # fmt: skip
-def test_the_marker(text: str, rest: str | None) -> None:
-    """A marker counts at the beginning and as a word of its own, in any case, and is taken off."""
-    assert rest == without_marker(text, "/mail")
 
 
 @pytest.mark.parametrize(
@@ -32,6 +20,14 @@ def test_the_marker(text: str, rest: str | None) -> None:
         ("never", {"notes": "/mail Hi"}, "notes are not mailed"),
         ("public_notes", {"notes": "Hi", "private_notes": True}, "it is private"),
         ("marked", {"notes": "/mail Hi", "private_notes": True}, "it is private"),
+        ("public_notes", {"notes": "/nomail\nHi"}, "it begins with /nomail"),
+        ("marked", {"notes": "/mail /private Hi"}, "it begins with /private"),
+        ("public_notes", {"notes": "    /cc kim@c.example"}, AgentNote("/cc kim@c.example")),
+        ("public_notes", {"notes": "/cc kim@c.example\n\nHi"}, AgentNote("Hi")),
+        ("marked", {"notes": "/cc kim@c.example\n/mail Hi"}, AgentNote("Hi")),
+        ("marked", {"notes": "/cc kim@c.example\nHi"}, "it does not start with /mail"),
+        ("public_notes", {"notes": "/cc kim@c.example"}, "it has no text"),
+        ("public_notes", {"notes": "/requestor kim@c.example\nHi"}, "its commands contain an error"),
         ("public_notes", {"notes": " \n"}, "it has no text"),
         ("public_notes", {"notes": None}, "it has no text"),
     ],

@@ -7,10 +7,16 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from tests.helpdesk import ANNA, BOB, HelpDesk, new_mails, writes
 from tests.unit.store.kept import describe, keep, make
 
 KIM, LEE = "kim@c.example", "lee@c.example"
 INTENT = WriteIntent(IssueRequest(1, {"custom_fields": [{"id": 72, "value": "Kim@C.example"}]}), "made")
+
+
+def of_store(store: Store, name: str | None) -> RequesterFields:
+    """What corrects the requesters of a store; whoever may edit the field may."""
+    return RequesterFields({"desk": name}, store.requesters, ["help@c.example"])
 
 
 def corrected(store: Store, value: object, *, name: str | None = "Requester", shown: str = "requester") -> str:
@@ -18,9 +24,10 @@ def corrected(store: Store, value: object, *, name: str | None = "Requester", sh
     number = keep(store, 1)
     describe(store, number, "1@x", sender=KIM)
     make(store, number, 10, request=INTENT.to_json())
-    fields = RequesterFields({"desk": name}, store.requesters, ["help@c.example"])
+    fields = of_store(store, name)
     found = {
         "id": 10,
+        "project": {"id": 7},
         "custom_fields": [{"id": 5, "name": "x", "value": LEE}, {"id": 72, "name": shown, "value": value}],
     }
     return fields.correct(found, IssueOrigin(10, number, "desk", KIM, INTENT.to_json()), INTENT)
@@ -70,8 +77,8 @@ def test_a_customer_with_quotes(store: Store) -> None:
     describe(store, number, "1@x", sender=written)
     intent = WriteIntent(IssueRequest(1, {"custom_fields": [{"id": 72, "value": written}]}), "made")
     make(store, number, 10, request=intent.to_json())
-    fields = RequesterFields({"desk": "Requester"}, store.requesters, [])
-    found = {"id": 10, "custom_fields": [{"id": 72, "name": "Requester", "value": written}]}
+    fields = of_store(store, "Requester")
+    found = {"id": 10, "project": {"id": 7}, "custom_fields": [{"id": 72, "name": "Requester", "value": written}]}
     assert written == fields.correct(found, IssueOrigin(10, number, "desk", written, intent.to_json()), intent)
     assert None is store.requesters.last(number)
 
@@ -84,3 +91,90 @@ def test_no_field(store: Store) -> None:
 def test_another_field(store: Store) -> None:
     """Another field's value is not looked at."""
     assert KIM == corrected(store, LEE, shown="other", name="Requester")
+
+
+def field_says(desk: HelpDesk, user: int, value: str) -> None:
+    """A user sets the address in Redmine."""
+    desk.redmine.writes(1, user, "")
+    issue = desk.redmine.issues[1]
+    issue["custom_fields"] = [{"id": 72, "name": "Requester", "value": value}]
+    issue["journals"][-1]["details"].append({"property": "cf", "name": "72", "old_value": KIM, "new_value": value})
+    desk.turn()
+    desk.redmine.touch(1)
+    desk.turn()
+
+
+def answered(desk: HelpDesk) -> list[str]:
+    """An agent writes a note. Return who gets it."""
+    new_mails(desk)
+    desk.redmine.writes(1, ANNA, "We look at it.")
+    desk.turn()
+    return [to for to, _ in new_mails(desk)]
+
+
+def told(desk: HelpDesk) -> list[str]:
+    """What the bridge tells the agents."""
+    return [entry["notes"] for entry in desk.redmine.issues[1]["journals"] if entry["private_notes"]]
+
+
+def asked(desk: HelpDesk) -> None:
+    """Kim has written; from then on there is a field for the requester."""
+    desk.mail(writes(KIM))
+    desk.turn()
+    desk.change({"mailboxes": {"desk": {"issue": {"requester_field": "Requester"}}}})
+
+
+@pytest.mark.parametrize("allowed", [[], ["Agent"]])
+def test_an_agent_changes_the_field(desk: HelpDesk, allowed: list[str]) -> None:
+    """The next note goes to the new address; with roles in the settings, if the agent has one of them."""
+    desk.change({"mailboxes": {"desk": {"answers": {"command_roles": allowed}}}})
+    asked(desk)
+    field_says(desk, BOB, LEE)
+    assert [LEE] == answered(desk)
+    assert [] == told(desk)
+
+
+def test_a_person_who_may_not_changes_the_field(desk: HelpDesk) -> None:
+    """With roles in the settings, another person's change counts for nothing, and the agents read that, once."""
+    desk.change({"mailboxes": {"desk": {"answers": {"command_roles": ["Manager"]}}}})
+    asked(desk)
+    field_says(desk, BOB, LEE)
+    assert [KIM] == answered(desk)
+    (note,) = told(desk)
+    assert f"the requester field is `{LEE}`, and the writer may not change who gets mail" in note
+
+
+@pytest.mark.parametrize("value", ["nobody", f"{KIM}, {LEE}", "desk@example.com"])
+def test_a_value_that_is_no_address(desk: HelpDesk, value: str) -> None:
+    """Answers go where they went, and the agents read why, once."""
+    asked(desk)
+    field_says(desk, BOB, value)
+    assert [KIM] == answered(desk)
+    (note,) = told(desk)
+    assert f"the requester field is `{value}`, and it is " in note
+
+
+@pytest.mark.parametrize("ignored", [set(), {"custom_fields"}])
+def test_the_field_follows_a_note(desk: HelpDesk, ignored: set[str]) -> None:
+    """After `/requester` the field shows the new requester, who stays that if it cannot be set; a person who sets it
+    afterwards changes the requester again, also back to the first one.
+    """
+    desk.change({"mailboxes": {"desk": {"answers": {"command_roles": ["Agent"]}}}})
+    asked(desk)
+    desk.redmine.fields[72] = {"name": "Requester"}
+    desk.redmine.issues[1]["custom_fields"] = [{"id": 72, "name": "Requester", "value": KIM}]
+    desk.redmine.ignores = ignored
+    desk.redmine.writes(1, BOB, f"/requester {LEE}\nOne.")
+    for _ in range(3):
+        desk.turn()
+        desk.redmine.touch(1)
+    shown = desk.redmine.issues[1]["custom_fields"][0]["value"]
+    result = f"is not {LEE}: custom field 72" if ignored else f"is {LEE}"
+    assert f'the custom field "Requester" of #1 {result}' in desk.story()
+    assert (KIM if ignored else LEE) == shown
+    assert [LEE] == answered(desk)
+    assert 1 == desk.story().count(f"the requester of #1 is {LEE}")
+    if not ignored:
+        field_says(desk, BOB, KIM)
+        assert [KIM] == answered(desk)
+    assert [] == told(desk)

@@ -1,0 +1,123 @@
+"""Which commands of an agent's note count: those of a person whom the settings allow to use them.
+
+The writer is the author of the journal in Redmine, and whoever has edited it since.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from redmine_mailbridge.model.mail import Address, TextFormat
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
+from redmine_mailbridge.policy.issue_text import literal
+from redmine_mailbridge.policy.note_commands import NoteCommands
+from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.store.notices import NewNotice
+from redmine_mailbridge.store.recipient_changes import RecipientChanges
+from redmine_mailbridge.tasks.update.command_rights import CommandRights
+from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy, commands_of
+from redmine_mailbridge.util.dataclass import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedCommands:
+    """The commands of a note. `counting` are those that are carried out; `not_mailed` is why the note must not be
+    mailed, "" if it may; `complaint` is what its writer reads of commands that are not carried out, "" for nothing.
+    """
+
+    written: NoteCommands = NoteCommands()
+    counting: NoteCommands = NoteCommands()
+    not_mailed: str = ""
+    complaint: str = ""
+    who: str = ""
+
+    @property
+    def changes(self) -> RecipientChanges | None:
+        """What is to be stored with the decision on the note; None for nothing."""
+        counting = self.counting
+        if not (counting.cc or counting.uncc or counting.requester):
+            return None
+        return RecipientChanges(counting.cc, counting.uncc, counting.requester, self.who)
+
+    @property
+    def hides(self) -> bool:
+        """Is the note, which is public, to be made private?"""
+        return self.written.private
+
+    @property
+    def silent(self) -> bool:
+        """Is nothing mailed to the requester because of this note, not even that it closes the issue?"""
+        return bool(self.written.held_back or self.written.to)
+
+    @property
+    def line(self) -> str:
+        """What follows the record of the decision: what was done, or why not; "" without commands."""
+        if self.complaint:
+            return f"; commands not carried out: {self.complaint}"
+        return f"; commands: {self.counting.line}" if self.counting.line else ""
+
+
+class CommandReview:
+    """Judges the commands of notes. Raises RedmineUnavailable."""
+
+    def __init__(self, mailer: IssueMailer, metadata: MetadataCache, text_format: TextFormat) -> None:
+        self._mailer = mailer
+        self._rights = CommandRights(metadata)
+        self._text_format = text_format
+
+    def of(
+        self, entry: Mapping[str, Any], visible: VisibleIssue, mailing: NoteMailPolicy, *, begun: bool = False
+    ) -> ReviewedCommands:
+        """Given an agent's note from the API, its issue and the settings, return its commands as they count. `begun`:
+        the conversation began in Redmine.
+        """
+        if entry.get("private_notes"):
+            return ReviewedCommands()
+        written = commands_of(entry, mailing)
+        who = f"{(entry.get('user') or {}).get('name', '')} (note {int(entry['id'])})"
+        counting = replace(written, to=(), cc=(), uncc=(), requester=None)
+        named = written.by_name
+        if written.problems:
+            complaint = "; ".join(written.problems)
+            return ReviewedCommands(written, counting, f"its commands contain an error: {complaint}", complaint, who)
+        if not named:
+            return ReviewedCommands(written, counting)
+        project = int(visible.issue_data["project"]["id"])
+        refusal = self._rights.refusal(_writers(entry), project, mailing.command_users)
+        if refusal:
+            complaint = f"{', '.join(named)}: {refusal}"
+            wrong = [name for name in named if name != "/cc"]
+            not_mailed = f"it is not meant for all who would get it without {', '.join(wrong)}" if wrong else ""
+            return ReviewedCommands(written, counting, not_mailed, complaint, who)
+        complaint = self._wrong(named, begun=begun)
+        if complaint:
+            return ReviewedCommands(written, counting, f"its commands contain an error: {complaint}", complaint, who)
+        return ReviewedCommands(written, written, who=who)
+
+    def notices(self, entry: Mapping[str, Any], reviewed: ReviewedCommands) -> list[NewNotice]:
+        """The notice to the agents about commands of a note that were not carried out, once per note."""
+        if not reviewed.complaint:
+            return []
+        number = int(entry["id"])
+        failed = f"Note {number} was not mailed" if reviewed.not_mailed else ""
+        first = failed or f"The commands of note {number} were not carried out"
+        text = f"{first}: {literal(reviewed.complaint, self._text_format)}"
+        return [NewNotice(f"commands/{number}", text)]
+
+    def _wrong(self, named: Mapping[str, tuple[Address, ...]], *, begun: bool) -> str:
+        """What these commands cannot do here; "" for nothing."""
+        if begun and "/requester" in named:
+            return "/requester: this conversation began in Redmine; change the custom field for the requester"
+        added = (person for command, people in named.items() if command != "/uncc" for person in people)
+        own = [person.address for person in added if self._own(person)]
+        return f"{', '.join(own)}: an address of the bridge itself" if own else ""
+
+    def _own(self, person: Address) -> bool:
+        return not self._mailer.reachable([person], "answer")
+
+
+def _writers(entry: Mapping[str, Any]) -> set[int]:
+    """The author of a journal, and who has edited it since, as far as Redmine shows that."""
+    people = (entry.get("user"), entry.get("updated_by"))
+    return {int(person["id"]) for person in people if person}

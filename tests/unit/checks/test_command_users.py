@@ -1,0 +1,38 @@
+"""What `check` says of roles and groups that may use commands in notes."""
+
+from typing import Any
+
+import pytest
+import responses
+
+from redmine_mailbridge.checks.command_users import command_users
+from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.settings.mailbox import MailboxSettings
+
+URL = "https://redmine.example.com"
+
+
+@pytest.mark.parametrize(
+    ("answers", "admin", "words"),
+    [
+        ({}, True, []),
+        ({"command_roles": ["support"], "command_groups": ["HELP desk"]}, True, []),
+        ({"command_roles": ["Suport"]}, True, ['role "Suport" does not exist, did you mean "Support"?']),
+        ({"command_groups": ["Help"]}, True, ['group "Help" does not exist, did you mean "Help desk"?']),
+        ({"command_groups": ["Help desk"]}, False, ["needs an administrator's key: only that can list groups"]),
+    ],
+)
+@responses.activate
+def test_names(answers: dict[str, Any], admin: bool, words: list[str]) -> None:
+    """Each name that is not there is a line, with what was probably meant; groups need an administrator's key."""
+    user = {"id": 1, "login": "bridge", "firstname": "A", "lastname": "B", "admin": admin, "mail": "a@example.com"}
+    responses.get(f"{URL}/users/current.json", json={"user": user})
+    responses.get(f"{URL}/roles.json", json={"roles": [{"id": 3, "name": "Support"}]})
+    responses.get(f"{URL}/groups.json", json={"groups": [{"id": 9, "name": "Help desk"}]})
+    values = {"address": "desk@example.com", "host": "localhost", "issue": {"project": "desk"}, "answers": answers}
+    box = MailboxSettings.model_validate(values)
+    client = Client(Connection(URL, "key"))
+    lines = list(command_users("desk", box, client, MetadataCache(client)))
+    assert words == [line.words for line in lines]
+    assert all(line.ok is False and line.name.startswith("mailbox desk: answers.command_") for line in lines)
