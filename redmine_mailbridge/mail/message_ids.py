@@ -3,8 +3,9 @@ create one.
 
 An id reads `mb.KIND.ISSUE.INSTANCE.SERIAL.HASH@HOST`, a marker `mbzISSUEzINSTANCEzHASH` (one word of letters and
 digits, which survives every mail program and markup). HASH is the first 130 bits of HMAC-SHA256 with the bridge's
-own key, in base 32; INSTANCE distinguishes a test installation's messages from production's. Source: RFC 5322 section
-3.6.4 for what an id may hold, RFC 2104 for the keyed hash.
+own key, in base 32; INSTANCE distinguishes a test installation's messages from production's. Mail to third parties has
+a kind and a marker (`mbx…`) of its own, so that a reply is recognized by whatever is left of it. Source: RFC 5322
+section 3.6.4 for what an id may hold, RFC 2104 for the keyed hash.
 """
 
 import base64
@@ -18,11 +19,15 @@ from redmine_mailbridge.util.dataclass import dataclass
 
 TO_TEAM = frozenset({"escalation", "withheld"})
 """The kinds that are meant for the team, in the mailbox's own language, even where a customer is among its readers."""
+THIRD_PARTY = "third_party"
+"""The kind of mail to those whom an agent's private note names: suppliers and the like, not the customer's side."""
+APART = TO_TEAM | {THIRD_PARTY}
+"""The kinds that are no part of the conversation with the customer."""
 _HASH_LENGTH = 26
 _ID = re.compile(
-    r"mb\.([a-z]{1,20})\.([1-9][0-9]{0,9})\.([0-9a-f]{8})\.([0-9a-z-]{1,64})\.([0-9a-v]{26})@[^\s@]{1,255}\Z"
+    r"mb\.([a-z_]{1,20})\.([1-9][0-9]{0,9})\.([0-9a-f]{8})\.([0-9a-z-]{1,64})\.([0-9a-v]{26})@[^\s@]{1,255}\Z"
 )
-_MARKER = re.compile(r"(?<![0-9A-Za-z])mbz([1-9][0-9]{0,9})z([0-9a-f]{8})z([0-9a-v]{26})(?![0-9A-Za-z])")
+_MARKER = re.compile(r"(?<![0-9A-Za-z])mb([xz])([1-9][0-9]{0,9})\1([0-9a-f]{8})\1([0-9a-v]{26})(?![0-9A-Za-z])")
 _NOT_SERIAL = re.compile(r"[^0-9a-z-]")
 
 
@@ -52,7 +57,7 @@ class Signer:
         return hashlib.sha256(self.instance.encode()).hexdigest()[:8]
 
     def message_id(self, kind: str, issue: int, serial: str, host: str) -> str:
-        """Given a kind of mail (letters), its issue, a serial and our host name, return the Message-ID without <>.
+        """Given a kind of mail (letters, "_"), its issue, a serial and our host name, return the Message-ID without <>.
 
         The same input gives the same id, so that a mail that is sent again after a crash is the same mail.
         Raise ValueError when the kind or the issue cannot stand in an id.
@@ -77,15 +82,26 @@ class Signer:
             return None
         return SignedId(kind, int(issue), serial)
 
-    def marker(self, issue: int) -> str:
-        """Given an issue, return the word that marks the text of our mails about it."""
-        return f"mbz{issue}z{self.short_instance}z{self._hash('marker', f'{issue}.{self.short_instance}')}"
+    def marker(self, issue: int, *, third_party: bool = False) -> str:
+        """Given an issue, return the word that marks the text of our mails about it, or of those to third parties."""
+        purpose, between = ("third-party-marker", "x") if third_party else ("marker", "z")
+        own_hash = self._hash(purpose, f"{issue}.{self.short_instance}")
+        return f"mb{between}{issue}{between}{self.short_instance}{between}{own_hash}"
 
     def markers_in(self, text: str) -> Iterator[int]:
         """Given a text, yield the issues of our markers in it, in order; forged ones are passed over."""
+        for issue, _ in self._markers(text):
+            yield issue
+
+    def quotes_third_party_mail(self, text: str) -> bool:
+        """Given a text, is a marker of our mail to third parties in it?"""
+        return any(third_party for _, third_party in self._markers(text))
+
+    def _markers(self, text: str) -> Iterator[tuple[int, bool]]:
         for match in _MARKER.finditer(text):
-            if hmac.compare_digest(match[0], self.marker(int(match[1]))):
-                yield int(match[1])
+            issue, third_party = int(match[2]), match[1] == "x"
+            if hmac.compare_digest(match[0], self.marker(issue, third_party=third_party)):
+                yield issue, third_party
 
     def _hash(self, purpose: str, core: str) -> str:
         """Given a purpose and what is signed, return 26 characters of base 32 (0-9a-v)."""

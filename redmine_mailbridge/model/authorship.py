@@ -10,14 +10,14 @@ Side = Literal["customer", "agent", "bridge"]
 @dataclass(frozen=True, slots=True)
 class JournalAuthorship:
     """The facts about an entry. `mail_sender` is the sender of the message that created it, None if none did;
-    `user_mail` the address of the Redmine user who wrote it, "" if not visible. Addresses in any case. `machine`: the
-    message is an auto-reply or a delivery report.
+    `user_mail` the address of the Redmine user who wrote it, "" if not visible. Addresses in any case. `neutral`: the
+    message is an auto-reply, a delivery report, or from a third party.
     """
 
     user_id: int
     mail_sender: str | None = None
     user_mail: str = ""
-    machine: bool = False
+    neutral: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +37,11 @@ class Participants:
         account, or whose account is not proven); whatever the issue's author writes, unless that is the
         bridge; whatever the Redmine user with the requester's address writes.
         bridge: what the bridge's own user did without a message: automation rules, notes about failed deliveries; and
-        machines' replies, which count for neither side.
+        the replies of machines and of third parties, which count for neither side.
         So give the bridge a separate user: what a person writes with that account counts as the bridge's.
         agent: everyone else who wrote in Redmine, or whose message was added in the name of their own account.
         """
-        if entry.machine:
+        if entry.neutral:
             return "bridge"
         requester = self.requester.lower()
         by_bridge = entry.user_id == self.bridge_id

@@ -86,7 +86,8 @@ class Issue:
 
     `visible_to_sender`, `noteable_by_sender` and `editable_by_sender` are the permissions of the sender's own user;
     None if the sender is not a user, or if unknown. `participants` are addresses (lower case) that
-    participated by mail: requester and Cc; `mailed` those to which the bridge sent mail about it.
+    participated by mail: requester and Cc; `mailed` those to which the bridge sent mail about it; `third_parties` those
+    of suppliers and the like, who do not take part in the conversation with the customer.
     `project_name` and `tracker` are the words in Redmine's own subject tag,
     `created_on` (aware, to the second) is part of its Message-IDs. `mailbox`: the name of the one whose message created
     it, "" if it is not a conversation; `begun`: its conversation began in Redmine, in that mailbox. `newest_journal` is
@@ -108,6 +109,7 @@ class Issue:
     watcher_ids: frozenset[int] = frozenset()
     participants: frozenset[str] = frozenset()
     mailed: frozenset[str] = frozenset()
+    third_parties: frozenset[str] = frozenset()
     visible_to_sender: bool | None = None
     noteable_by_sender: bool | None = None
     editable_by_sender: bool | None = None
@@ -197,6 +199,7 @@ class Facts:
     `agents` maps project identifiers to those of the addresses asked about whose users may edit issues there.
     `first_sync`: the message was in the mailbox before the first sync; `kept_at` is when it was stored.
     `listed_senders`: what a person has decided about this sender (see policy/sender_list.py).
+    `third_party_ids`: those of the message's own id and of those it answers that are of mail to or from third parties.
     """
 
     now: dt.datetime
@@ -224,3 +227,4 @@ class Facts:
     first_sync: bool = False
     kept_at: dt.datetime | None = None
     listed_senders: tuple[ListedSender, ...] = ()
+    third_party_ids: frozenset[str] = frozenset()

@@ -119,6 +119,7 @@ class Plan:
     who wrote the message passes the requester on; None for any other message. `agent_reply` is what becomes of an
     agent's reply; None for any other message, and if the settings treat agents' replies like any other.
     `private_by_mail`: the new issue is private because of what the message answers or says, not by the settings.
+    `third_party`: the message is from a third party of its issue, who does not take part in the conversation by that.
     """
 
     action: Action
@@ -155,6 +156,7 @@ class Plan:
     vouched: Vouched | None = None
     agent_reply: AgentReply | None = None
     private_by_mail: bool = False
+    third_party: bool = False
 
     def __str__(self) -> str:
         """One English line."""

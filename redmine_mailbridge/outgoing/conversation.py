@@ -6,7 +6,8 @@ of the customer's, under that mail's own subject, and names the whole conversati
 
 A mail is part of the conversation only while the issue or note that it made is public in Redmine, and never if its
 From is the address of a Redmine user other than the requester: an agent's, without proof. It is quoted only while
-what it made is unchanged. The people in Cc come from the newest mail whose sender is proven.
+what it made is unchanged. The people in Cc come from the newest mail whose sender is proven. Third parties of the issue
+are not in it: neither their mails, nor they in Cc, whoever names them there.
 """
 
 import re
@@ -16,6 +17,7 @@ from typing import Protocol
 
 from redmine_mailbridge.errors import RawUnreadable
 from redmine_mailbridge.mail.language import language_of
+from redmine_mailbridge.mail.mime.address_syntax import is_among
 from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.mail.text.from_redmine import unescaped
 from redmine_mailbridge.model.mail import Address, Message
@@ -52,7 +54,8 @@ class Conversation:
     `language` is that of the newest mail whose language was detected, "" if there is none.
     `unproven` are those whom the newest mail names in Cc (or who wrote it) while nothing proves who wrote it.
     `begins`: the conversation began in Redmine, and no mail of it has been sent or received.
-    `cc_by_agents` are those in `cc` whom agents have added; they come first in it.
+    `cc_by_agents` are those in `cc` whom agents have added; they come first in it. `apart` are the third parties of the
+    issue, lower case, who are never in `cc`.
     """
 
     subject: str
@@ -67,6 +70,7 @@ class Conversation:
     language: str = ""
     written_to: tuple[str, ...] = ()
     begins: bool = False
+    apart: frozenset[str] = frozenset()
 
     @property
     def reply_subject(self) -> str:
@@ -83,6 +87,7 @@ class Conversation:
 
     def with_changes(self, added: Sequence[Address], removed: Sequence[Address]) -> "Conversation":
         """Given whom an agent adds to Cc and removes from it, return the conversation with these people in Cc."""
+        added = [person for person in added if not is_among(person.address, self.apart)]
         named = {comparable(person.address) for person in (*added, *removed)}
 
         def others(people: Sequence[Address]) -> tuple[Address, ...]:
@@ -134,10 +139,11 @@ class ConversationFinder:
         """Given an issue, and what of it may be read now, return its conversation with the customer, with the people in
         Cc as agents have changed them.
         """
-        changes = self._queries.cc_changes(issue.id)
-        return self._by_mails(issue, visible).with_changes(changes.added, changes.removed)
+        changes, apart = self._queries.cc_changes(issue.id), self._queries.third_parties(issue.id)
+        conversation = replace(self._by_mails(issue, visible, apart), apart=apart)
+        return conversation.with_changes(changes.added, changes.removed)
 
-    def _by_mails(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
+    def _by_mails(self, issue: IssueRow, visible: VisibleIssue, apart: frozenset[str]) -> Conversation:
         parts = list(self._parts(issue, visible))
         sent = tuple(message_id for message_id, _ in self._queries.outgoing(issue.id, issue.requester))
         if not parts:
@@ -149,13 +155,16 @@ class ConversationFinder:
         known = [mails[0], *(message.references if message else ()), *mails]
         subject = message.subject if message is not None else last.mail.subject
         made = message is not None and message.message_id_made
-        cc, unproven = self._copied(issue, parts, message)
+        cc, unproven = self._copied(issue, parts, message, apart)
+        their_ids = self._queries.third_party_ids(issue.id)
         return Conversation(
             subject=without_re(subject) or f"#{issue.id}",
             in_reply_to="" if made else last.mail.message_id,
             references=tuple(
                 dict.fromkeys(
-                    message_id for message_id in (*known, *sent) if not message_id.endswith("@mailbridge.invalid")
+                    message_id
+                    for message_id in (*known, *sent)
+                    if message_id not in their_ids and not message_id.endswith("@mailbridge.invalid")
                 )
             ),
             index=message.header("thread-index") if message is not None else "",
@@ -183,7 +192,7 @@ class ConversationFinder:
             yield _Part(mail, intent, visible.says(mail.journal, written))
 
     def _copied(
-        self, issue: IssueRow, parts: Sequence[_Part], newest: Message | None
+        self, issue: IssueRow, parts: Sequence[_Part], newest: Message | None, apart: frozenset[str]
     ) -> tuple[tuple[Address, ...], tuple[Address, ...]]:
         """The people in Cc by the newest mail whose sender is proven, and those whom only the newest, unproven mail
         names.
@@ -191,10 +200,11 @@ class ConversationFinder:
         last = parts[-1]
         proven = next((part for part in reversed(parts) if part.intent is not None and part.intent.proven), None)
         if proven is last:
-            return _people(last, newest, issue.requester), ()
-        cc = () if proven is None else _people(proven, self._message(proven.mail), issue.requester)
+            return _people(last, newest, issue.requester, apart), ()
+        cc = () if proven is None else _people(proven, self._message(proven.mail), issue.requester, apart)
         known = {person.key for person in cc}
-        return cc, tuple(person for person in _people(last, newest, issue.requester) if person.key not in known)
+        unproven = _people(last, newest, issue.requester, apart)
+        return cc, tuple(person for person in unproven if person.key not in known)
 
     def _message(self, mail: ConversationMail) -> Message | None:
         if mail.raw is None:
@@ -228,16 +238,16 @@ def _written(intent: WriteIntent) -> str:
     return str(attributes.get("description" if intent.creates else "notes") or "")
 
 
-def _people(part: _Part, message: Message | None, requester: str) -> tuple[Address, ...]:
-    """The other people in a mail: its writer, unless that is the requester, and its Cc. If the mail's bytes have been
-    deleted, the addresses that were recorded when it came.
+def _people(part: _Part, message: Message | None, requester: str, apart: frozenset[str]) -> tuple[Address, ...]:
+    """The other people in a mail: its writer, unless that is the requester, and its Cc, but for the third parties
+    (`apart`). If the mail's bytes have been deleted, the addresses that were recorded when it came.
     """
     if message is not None:
         people = [_writer(part, message), *message.cc]
     else:
         people = [Address("", address) for address in (part.intent.participants if part.intent is not None else ())]
     by_key = {person.key: person for person in people if person.domain and person.key != requester.lower()}
-    return tuple(by_key.values())
+    return tuple(person for person in by_key.values() if not is_among(person.key, apart))
 
 
 def _written_to(part: _Part, message: Message | None) -> tuple[str, ...]:

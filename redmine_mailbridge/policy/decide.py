@@ -43,7 +43,7 @@ def decide(message: Message, route: Route, mailbox: MailboxIdentity, facts: Fact
     if message.automatic.kind in REPLYING_MACHINES and (about := _about(context)) is not None:
         return _machine(context, *about)
     match = follow(context, find_match(context))
-    if match.issue is not None and not (again := _starts_again(context, match.issue)):
+    if match.issue is not None and not (again := _starts_again(context, match, match.issue)):
         return note(context.about(match.issue), match)
     if match.denied:
         related = match.related.id if match.related else None
@@ -124,13 +124,15 @@ def _elsewhere(context: DecisionContext) -> str:
     return f"it is a reply to Redmine's mail about a {kind}, to which the REST API cannot add replies" if kind else ""
 
 
-def _starts_again(context: DecisionContext, issue: Issue) -> str:
+def _starts_again(context: DecisionContext, match: IssueMatch, issue: Issue) -> str:
     """Given the issue that a message may reach, return why it creates a new issue nevertheless; "" if it does not.
 
     That is a reply to a closed issue, if the route says so, or if it arrives later than reopen_within; not an agent's
-    reply that is to reach the requester of that issue.
+    reply that is to reach the requester of that issue, nor what a third party of it writes.
     """
     settings = context.route.issue
+    if match.third_party:
+        return ""
     if not issue.closed or not context.message.automatic.may_change_status or continues(context, issue):
         return ""
     if settings.closed_reply == "new":

@@ -9,7 +9,7 @@ from redmine_mailbridge.model.mail import Message, SpamVerdict
 from redmine_mailbridge.model.plan import Action, Plan
 from redmine_mailbridge.policy.context import DecisionContext
 from redmine_mailbridge.policy.follow import follow
-from redmine_mailbridge.policy.issue_match import IssueMatch, find_match, private_anywhere
+from redmine_mailbridge.policy.issue_match import IssueMatch, find_match, private_anywhere, third_party_mail
 from redmine_mailbridge.policy.new_issue import create
 from redmine_mailbridge.policy.own_addresses import MailboxIdentity, responsible
 from redmine_mailbridge.policy.reply import note
@@ -91,7 +91,8 @@ def by_hand(
     if not issue.project_active:
         return context.finish(Action.HOLD, f"#{manual_decision.issue} is in a project that is closed or archived")
     why = f"filed to #{manual_decision.issue} by {manual_decision.who}"
-    match = IssueMatch(issue, private=private_anywhere(context, issue))
+    from_them = third_party_mail(context, issue).from_them
+    match = IssueMatch(issue, private=private_anywhere(context, issue), third_party=from_them)
     return _silent(note(context.about(issue), match, why=why, by_hand=True), manual_decision)
 
 

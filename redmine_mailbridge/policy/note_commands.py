@@ -80,6 +80,11 @@ class NoteCommands:
         return {name: them for name, them in addresses.items() if them}
 
     @property
+    def for_third_parties(self) -> bool:
+        """Is `/to` among the commands, understood or not?"""
+        return bool(self.to) or any(problem.startswith("/to") for problem in self.problems)
+
+    @property
     def held_back(self) -> str:
         """The command by which the note is not mailed, whoever wrote it; "" if there is none."""
         return PRIVATE if self.private else NO_MAIL if self.nomail else ""

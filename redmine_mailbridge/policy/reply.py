@@ -41,9 +41,10 @@ def note(
     if act_as is None and not context.facts.offline:
         claim = context.sender.claimed.login if context.sender.claimed and not machine else None
         first = named(context.sender.address, (), claim, context.mailbox.text_format, context.through)
+    apart = machine or match.third_party  # neither changes who takes part
     full = keywords.without(written) if context.facts.offline else _complete(context, keywords.without(written), first)
     say_what_is_cut(context.steps, full, context.route.issue.description_limit)
-    watching = () if machine else watchers(context.watching_mail(issue.project), context.sender, context.facts, ())
+    watching = () if apart else watchers(context.watching_mail(issue.project), context.sender, context.facts, ())
     return context.plan(
         Action.NOTE,
         why or f"it belongs to #{issue.id}, identified by {match.how}",
@@ -57,10 +58,11 @@ def note(
         watchers=tuple(number for number in watching if number not in issue.watcher_ids),
         keywords=keywords.values,
         keyword_lines=keywords.lines,
-        groups=() if machine else joins(context.sender, None, context.route, context.facts),
+        groups=() if apart else joins(context.sender, None, context.route, context.facts),
         template=_template(context, judged, machine=machine),
         agent_reply=judged.agent_reply,
         machine=machine,
+        third_party=match.third_party,
         unreached_issue=match.unreached.id if match.unreached else None,
     )
 
@@ -69,7 +71,8 @@ def _template(context: DecisionContext, judged: JudgedReply, *, machine: bool) -
     """The kind of auto-reply to a reply: agents are informed only of what did not reach the requester."""
     if judged.agent_reply is not None:
         return context.answer("withheld") if judged.agent_reply.not_mailed is not None else None
-    return None if machine or judged.match.private else context.answer("received_reply")
+    silent = machine or judged.match.private or judged.match.third_party
+    return None if silent else context.answer("received_reply")
 
 
 def _for_the_team(context: DecisionContext) -> DecisionContext:
@@ -120,7 +123,7 @@ def _status(context: DecisionContext, match: IssueMatch, issue: Issue, *, by_age
     if by_agent and match.private:
         return None  # it is a word among the team, or nothing proves that it is theirs
     mapped = None
-    if not by_agent and _by_customer(context, match, issue):
+    if not by_agent and not match.third_party and _by_customer(context, match, issue):
         after = {before.lower(): after for before, after in settings.reply_status.items()}
         mapped = _known(context, "reply_status", after.get(issue.status.lower()))
     if mapped is not None:

@@ -14,6 +14,7 @@ _REFERENCES = ("anyone", "public", "participants")
 _FORWARDED = ("original", "forwarder")
 _AGENT_REPLIES = ("mail", "note", "private")
 _KEYWORDS = ("anyone", "users")
+_THIRD_PARTY_REPLIES = ("public", "private")
 
 
 def different(routes: Iterable[Route | None]) -> tuple[Route, ...]:
@@ -46,6 +47,7 @@ def strictest(routes: tuple[Route, ...]) -> Route:
             "signed_references": max((issue.signed_references for issue in issues), key=_REFERENCES.index),
             "forwarded": max((issue.forwarded for issue in issues), key=_FORWARDED.index),
             "agent_replies": max((issue.agent_replies for issue in issues), key=_AGENT_REPLIES.index),
+            "third_party_replies": max((issue.third_party_replies for issue in issues), key=_THIRD_PARTY_REPLIES.index),
             "keywords_from": max((issue.keywords_from for issue in issues), key=_KEYWORDS.index),
             "allow_override": tuple(sorted(overrides)),
         }

@@ -72,8 +72,8 @@ class WriteIntent:
     `machine`: an auto-reply or a delivery report, which counts for neither side. `proven`: the sender is proven.
     `claims`: the sender's address is that of a Redmine user that the message may not act as. `names` are the names of
     the numbers in attributes. `to_requester`: the note is an agent's reply that is sent to the requester. `unsent`: one
-    that is not sent, since the note has only a part of it. `decided` is the decision by hand that it carries out, None
-    for none.
+    that is not sent, since the note has only a part of it. `third_party`: the message is from a third
+    party of its issue. `decided` is the decision by hand that it carries out, None for none.
     `words` are the keyword lines whose values the request sets. `rest` are the texts of further notes: at first
     those that are known to be needed, and, once `first` holds the request's result, those to be written
     after this one; `request` is such a note then (`further_notes.py`). A text that is longer than `limit` bytes (0:
@@ -112,6 +112,7 @@ class WriteIntent:
     decided: str | None = None
     to_requester: bool = False
     unsent: bool = False
+    third_party: bool = False
 
     @property
     def creates(self) -> bool:
@@ -241,6 +242,7 @@ class WriteIntent:
                 "decided": self.decided,
                 "to_requester": self.to_requester,
                 "unsent": self.unsent,
+                "third_party": self.third_party,
                 "proven": self.proven,
                 "claims": self.claims,
                 "names": dict(self.names),
@@ -282,6 +284,7 @@ class WriteIntent:
             decided=values.get("decided"),
             to_requester=values.get("to_requester", False),
             unsent=values.get("unsent", False),
+            third_party=values.get("third_party", False),
             proven=values.get("proven", False),
             claims=values.get("claims", False),
             names=values.get("names", {}),

@@ -136,6 +136,12 @@ class IssueSettings(SettingsTable):
         "issue (unless its conversation began in Redmine).",
         "note",
     )
+    third_party_replies: Literal["private", "public"] = setting(
+        'What the reply of a third party becomes, to whom an agent has written (`answers.third_parties`): a "private" '
+        'or a "public" note. Neither is ever mailed to the customer, but anyone who sees the issue can read a public '
+        "one in Redmine, with its files. Files of a private note stay in the message, since Redmine would show them.",
+        "private",
+    )
     follow_closed: tuple[Literal["duplicates", "copied_to"], ...] = setting(
         "By which relations a reply to a closed issue goes to another issue, if the sender may write there: "
         '"duplicates" to the issue that it duplicates, "copied_to" to its copy, in which the participants of the '

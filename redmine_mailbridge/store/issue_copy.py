@@ -74,6 +74,7 @@ class JournalRow:
 
     `side` is its author's side (see `model.authorship`). `status_from` and `status_to` are names, None if the status
     did not change. `mail_id` is the message that created it, None if it was written in Redmine.
+    `to_third_party`: its note begins with the command for mail to third parties.
     """
 
     id: int
@@ -87,6 +88,7 @@ class JournalRow:
     status_from: str | None = None
     status_to: str | None = None
     mail_id: int | None = None
+    to_third_party: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +117,24 @@ class IssueOrigin:
 @dataclass(frozen=True, slots=True)
 class JournalMail:
     """A message that became a note: its number and the address on whose behalf it was handled (lower case).
-    `machine`: it is an auto-reply or a delivery report.
+    `neutral`: it is an auto-reply, a delivery report, or from a third party, and counts for neither side.
     """
 
     mail_id: int
     sender: str
-    machine: bool = False
+    neutral: bool = False
 
 
 WHOSE = sa.func.coalesce(mail.c.requester, mail.c.sender)
 """The address on whose behalf a message was handled."""
 
 
-def by_machine(request: str | None) -> bool:
-    """Given a message's stored intent, return whether the sender is a machine."""
-    return bool(request and json.loads(request).get("machine"))
+def is_neutral(request: str | None) -> bool:
+    """Given a message's stored intent, return whether it counts for neither side: the sender is a machine, or a third
+    party.
+    """
+    intent = json.loads(request) if request else {}
+    return bool(intent.get("machine") or intent.get("third_party"))
 
 
 class IssueCopy:
@@ -210,7 +215,7 @@ class IssueCopy:
         """Given ids of journals, return the message that created each, for those created from mail."""
         query = sa.select(mail.c.journal, mail.c.id, WHOSE.label("sender"), mail.c.request)
         rows = self._by(query, mail.c.journal, journals, mail.c.journal)
-        return {row["journal"]: JournalMail(row["id"], row["sender"] or "", by_machine(row["request"])) for row in rows}
+        return {row["journal"]: JournalMail(row["id"], row["sender"] or "", is_neutral(row["request"])) for row in rows}
 
     def unclaimed(self) -> list[int]:
         """The issues whose history contains a note from a message that the store has known only since."""

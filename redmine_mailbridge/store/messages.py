@@ -123,15 +123,16 @@ class Store(MailAdder):
         answers: Sequence[NewAnswer] = (),
         notices: Mapping[int, NewNotice] = MappingProxyType({}),
         to_requester: bool = False,
+        third_party: bool = False,
     ) -> None:
         """The write is complete (or there was nothing to write): store what was created, and the current participants.
 
         `number_again`: the number was used before by an object that is gone, whose message no longer claims it.
         `notices`: what the agents of other issues are notified of, by issue. `to_requester`: the note is sent to the
-        requester, as if it had been written in Redmine.
+        requester, as if it had been written in Redmine. `third_party`: it is from a third party of the issue.
         """
         made: dict[str, Any] = {"issue": issue, "created_issue": issue if created else None, "journal": journal}
-        made["to_requester"] = to_requester
+        made |= {"to_requester": to_requester, "third_party": third_party}
         with side_effect(SideEffect.RECORD_DONE), self.database.write() as db:
             self._free(db, made, number_again=number_again)
             move_mail(db, mail_id, State.DONE, self.clock(), lines, reason=reason, **made)

@@ -104,19 +104,25 @@ class NoteDecisions:
         with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
             Meta(db).remove(key)
 
-    def undecided(self, mailbox: str, *, notes: int | None, closed: int | None) -> list[tuple[int, int]]:
-        """The undecided public entries of a mailbox's issues: issue and journal, by issue, oldest first.
+    def undecided(
+        self, mailbox: str, *, notes: int | None, closed: int | None, third_parties: int | None = None
+    ) -> list[tuple[int, int]]:
+        """The undecided entries of a mailbox's issues: issue and journal, by issue, oldest first.
 
-        `notes`: agents' notes after this journal; `closed`: status changes after this one by anyone but the
-        customer; None: none of them. Entries created from messages are not among them, but for agents' replies that are
-        sent to the requester, nor those from before a conversation began in Redmine.
+        `notes`: agents' public notes after this journal; `closed`: public status changes after this one by anyone but
+        the customer; `third_parties`: notes written in Redmine after this one that begin with the command for mail to
+        third parties; None: none of them. Entries created from messages are not among them, but for agents' replies
+        that are sent to the requester, nor those from before a conversation began in Redmine.
         """
-        kinds = []
+        kinds: list[sa.ColumnElement[bool]] = []
+        shown = journal.c.private.is_(False)
         if notes is not None:
-            kinds.append(sa.and_(journal.c.id > notes, journal.c.side == "agent", journal.c.has_notes))
+            kinds.append(sa.and_(shown, journal.c.id > notes, journal.c.side == "agent", journal.c.has_notes))
         if closed is not None:
             others = journal.c.side.in_(["agent", "bridge"])
-            kinds.append(sa.and_(journal.c.id > closed, others, journal.c.status_to.is_not(None)))
+            kinds.append(sa.and_(shown, journal.c.id > closed, others, journal.c.status_to.is_not(None)))
+        if third_parties is not None:
+            kinds.append(sa.and_(journal.c.id > third_parties, journal.c.side == "agent", journal.c.to_third_party))
         mails_note = sa.exists().where(mail.c.journal == journal.c.id)
         query = (
             sa.select(journal.c.issue, journal.c.id)
@@ -124,7 +130,6 @@ class NoteDecisions:
             .where(
                 issue.c.mailbox == mailbox,
                 issue.c.gone.is_(False),
-                journal.c.private.is_(False),
                 ~sa.exists().where(begun_issue.c.issue == journal.c.issue, journal.c.id <= begun_issue.c.after_journal),
                 sa.or_(
                     sa.and_(journal.c.mail_id.is_(None), ~mails_note),  # the copy may not know yet that it is a mail's

@@ -82,6 +82,8 @@ mail = Table(
     Column("journal", Integer, unique=True),
     # its note is an agent's reply, which is sent to the requester
     Column("to_requester", Boolean, nullable=False, default=False, server_default=false()),
+    # it is from a third party of its issue: a supplier and the like, who does not take part in the conversation
+    Column("third_party", Boolean, nullable=False, default=False, server_default=false()),
     # filing
     *_optional(Double, "filed_at"), *_optional(Text, "filed_to"),
     Column("file_tries", Integer, nullable=False),
@@ -238,6 +240,8 @@ journal = Table(
     "journal", metadata, *_key(Integer, "id"), *_required(Integer, "issue"), *_required(Double, "at"),
     *_required(Integer, "user_id"), *_required(Text, "user_name", "side"),
     *_required(Boolean, "has_notes", "private"), *_optional(Text, "status_from", "status_to"),
+    # its note begins with the command for mail to third parties
+    Column("to_third_party", Boolean, nullable=False, default=False, server_default=false()),
     *_optional(BigInteger, "mail_id"),
     Index("ix_journal_issue", "issue", "id"),
 )

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import unicodedata
+from collections.abc import Collection
 
 import idna
 
@@ -66,6 +67,13 @@ def spellings(address: str) -> frozenset[str]:
         with contextlib.suppress(idna.IDNAError, UnicodeError):
             ways.add(idna.decode(host, uts46=True))
     return frozenset(f"{local}{at}{way}" for way in ways)
+
+
+def is_among(address: str, addresses: Collection[str]) -> bool:
+    """Given an address, and others in lower case, is it one of them, whichever its subaddress and the spelling of its
+    domain?
+    """
+    return not {*spellings(address), *spellings(without_subaddress(address))}.isdisjoint(addresses)
 
 
 def ways_to_write(address: str) -> frozenset[str]:

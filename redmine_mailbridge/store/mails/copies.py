@@ -22,6 +22,8 @@ from redmine_mailbridge.store.raw_files import RawStore
 from redmine_mailbridge.store.tables import content, mail
 from redmine_mailbridge.util.dataclass import dataclass
 
+PROVEN = 2
+"""The proof of a sender that is proven (`CopyCandidate`)."""
 SAME_MINUTES = 120.0
 """Seconds within which messages without a Message-ID and with the same content are one message."""
 UNNAMED = ("traced:", "bare:")

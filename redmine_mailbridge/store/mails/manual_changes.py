@@ -188,7 +188,7 @@ class ManualChanges:
         if change.old is not None:
             old = change.old
             values |= {"issue": old.issue, "journal": old.journal, "request": old.request, "reason": change.reason}
-            values |= {"requester": old.requester, "to_requester": _to_requester(old.request)}
+            values |= {"requester": old.requester, **_about_note(old.request)}
             values |= {"created_issue": old.issue if old.created else None}
             to = State.DONE
             self._join(db, old, set_of_message(db, change.mail_id, old.issue))
@@ -237,9 +237,10 @@ def _people(request: str | None) -> list[str]:
     return sorted({str(address).lower() for address in addresses if address})
 
 
-def _to_requester(request: str | None) -> bool:
-    """Is the note of a message's intent sent to the requester?"""
-    return bool(json.loads(request).get("to_requester", False)) if request else False
+def _about_note(request: str | None) -> dict[str, bool]:
+    """Is the note of a message's intent sent to the requester, and is it from a third party?"""
+    intent = json.loads(request) if request else {}
+    return {name: bool(intent.get(name, False)) for name in ("to_requester", "third_party")}
 
 
 def _place_of(row: Any) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """The messages of an issue's conversation in the store: received and sent."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.issue_copy import WHOSE, by_machine
+from redmine_mailbridge.store.issue_copy import WHOSE, is_neutral
 from redmine_mailbridge.store.outgoing.rows import DISCARDED, FAILED
+from redmine_mailbridge.store.queries.third_parties import third_parties
 from redmine_mailbridge.store.recipient_changes import CcChanges, cc_changes_of
 from redmine_mailbridge.store.tables import former_requester, journal, mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
@@ -41,8 +43,8 @@ class ConversationQueries:
         self._database = database
 
     def incoming(self, issue: int, requester: str) -> list[ConversationMail]:
-        """Given an issue and its requester's address, return its messages, oldest first, except auto-replies, and those
-        of whom an issue made in Redmine named as requester before.
+        """Given an issue and its requester's address, return its messages, oldest first, except those of machines and
+        of third parties, and those of whom an issue made in Redmine named as requester before.
         """
         former = sa.select(former_requester.c.address).where(former_requester.c.issue == issue)
         query = (
@@ -65,7 +67,7 @@ class ConversationQueries:
                 row.request, row.journal, row.author or "",
                 row.created_issue == issue or (row.side or _side(row.sender, requester)) == "customer",
             )
-            for row in rows if not by_machine(row.request) and (row.sender or "").lower() not in left_out
+            for row in rows if not is_neutral(row.request) and (row.sender or "").lower() not in left_out
         ]  # fmt: skip
 
     def cc_changes(self, issue: int) -> CcChanges:
@@ -78,10 +80,37 @@ class ConversationQueries:
         query = sa.select(outbox.c.message_id, outbox.c.created_at).where(
             outbox.c.issue == issue,
             outbox.c.recipient.in_(spellings(recipient)),
+            outbox.c.kind != THIRD_PARTY,
             outbox.c.state.not_in([FAILED, DISCARDED]),
         )
         with self._database.read() as db:
             return [(row.message_id, row.created_at) for row in db.execute(query.order_by(outbox.c.id))]
+
+    def third_parties(self, issue: int) -> frozenset[str]:
+        """Given an issue, return the addresses (lower case) of its third parties, who get no mail to the customer."""
+        with self._database.read() as db:
+            return third_parties(db, [issue])[issue]
+
+    def third_party_ids(self, issue: int) -> frozenset[str]:
+        """Given an issue, return the Message-IDs of the mail to and from its third parties."""
+        sent = sa.select(outbox.c.message_id).where(outbox.c.issue == issue, outbox.c.kind == THIRD_PARTY)
+        came = sa.select(mail.c.message_id).where(mail.c.issue == issue, mail.c.third_party, mail.c.message_id != "")
+        with self._database.read() as db:
+            return frozenset(db.execute(sent.union(came)).scalars())
+
+    def third_party_thread(self, issue: int, recipients: Collection[str]) -> tuple[str, ...]:
+        """Given an issue and addresses, return the Message-IDs of the mails to third parties that went to exactly
+        these, in order.
+        """
+        query = sa.select(outbox.c.message_id, outbox.c.recipient).where(
+            outbox.c.issue == issue, outbox.c.kind == THIRD_PARTY
+        )
+        sent: dict[str, set[str]] = {}
+        with self._database.read() as db:
+            for row in db.execute(query.order_by(outbox.c.id)):
+                sent.setdefault(row.message_id, set()).add(row.recipient)
+        exactly = {address.lower() for address in recipients}
+        return tuple(message_id for message_id, people in sent.items() if people == exactly)
 
 
 def _side(sender: str | None, requester: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from redmine_mailbridge.mail.message_ids import TO_TEAM
+from redmine_mailbridge.mail.message_ids import APART, THIRD_PARTY
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.stored_mail import HistoryLine, StoredMail
@@ -16,6 +16,7 @@ from redmine_mailbridge.store.due import UNTIL_FIT, mail_due_at, within
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.outgoing.rows import DISCARDED, FAILED
 from redmine_mailbridge.store.queries.search import MessageFilter, SearchResult, conditions_of, matching, search
+from redmine_mailbridge.store.queries.third_parties import third_parties
 from redmine_mailbridge.store.tables import applied, begun_issue, mail, outbox, participant, step
 
 __all__ = ["MessageFilter", "MessageQueries"]
@@ -63,12 +64,12 @@ class MessageQueries:
 
     @staticmethod
     def _sent_to(db: sa.Connection, issues: Collection[int]) -> dict[int, set[str]]:
-        """Given issues, return the recipients of their conversations' messages; escalations and the like
-        go to the team.
+        """Given issues, return the recipients of their conversations' messages: not of what goes to the team, or to
+        third parties.
         """
         recipients: dict[int, set[str]] = {issue: set() for issue in issues}
         query = sa.select(outbox.c.issue, outbox.c.recipient).where(outbox.c.issue.in_(issues))
-        for row in db.execute(query.where(outbox.c.kind.not_in(TO_TEAM)).distinct()):
+        for row in db.execute(query.where(outbox.c.kind.not_in(APART)).distinct()):
             recipients[row.issue].add(row.recipient)
         return recipients
 
@@ -119,6 +120,23 @@ class MessageQueries:
             return {}
         query = sa.select(outbox.c.issue, outbox.c.recipient).where(outbox.c.issue.in_(issues))
         return self._by_issue(issues, query.where(outbox.c.state.not_in([FAILED, DISCARDED])).distinct())
+
+    def third_parties(self, issues: Collection[int]) -> dict[int, frozenset[str]]:
+        """Given issues, return the addresses (lower case) of the third parties of each."""
+        if not issues:
+            return {}
+        with self._database.read() as db:
+            return third_parties(db, issues)
+
+    def third_party_ids(self, message_ids: Iterable[str]) -> frozenset[str]:
+        """Given Message-IDs, return those of mail that went to third parties, or came from them."""
+        ids = list(message_ids)
+        if not ids:
+            return frozenset()
+        sent = sa.select(outbox.c.message_id).where(outbox.c.message_id.in_(ids), outbox.c.kind == THIRD_PARTY)
+        came = sa.select(mail.c.message_id).where(mail.c.message_id.in_(ids), mail.c.third_party)
+        with self._database.read() as db:
+            return frozenset(db.execute(sent.union(came)).scalars())
 
     def _by_issue(self, issues: Collection[int], query: sa.Select[tuple[Any, Any]]) -> dict[int, frozenset[str]]:
         """Given issues, and a query for issues with an address each, return the addresses (lower case) of each."""

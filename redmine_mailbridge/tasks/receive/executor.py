@@ -153,7 +153,7 @@ class PlanExecutor:
         """
         plan, request, fitted = prepared.plan, prepared.request, prepared.fitted
         people = [plan.requester.address, *(person.address for person in message.cc)]
-        if plan.machine or plan.private_note:  # anyone who has seen an id can write like a machine
+        if plan.machine or plan.private_note or plan.third_party:  # anyone who has seen an id can write like a machine
             people = []
         intent = WriteIntent(
             request,
@@ -170,6 +170,7 @@ class PlanExecutor:
             unreached=plan.unreached_issue,
             vouched=plan.vouched,
             to_requester=plan.agent_reply is not None and plan.agent_reply.to_requester,
+            third_party=plan.third_party,
             machine=plan.machine,
             proven=plan.proven,
             claims=plan.claims,
@@ -245,6 +246,7 @@ class PlanExecutor:
             answers=self._answers.to(row, message, intent.pending_replies, issue=record.issue),
             notices=notices(intent, row.id, record),
             to_requester=intent.to_requester,
+            third_party=intent.third_party,
         )
         return ProcessingResult(row, State.DONE, intent.reason, issue=record.issue, journal=record.journal)
 

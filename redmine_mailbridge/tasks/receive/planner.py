@@ -146,7 +146,10 @@ class Planner:
             same_subject_issue=same_subject,
             first_sync=first_sync,
         )
-        return facts if self._message_queries is None else _with_mails(facts, self._message_queries, newest)
+        if self._message_queries is None:
+            return facts
+        apart = self._message_queries.third_party_ids((message.message_id, *fact_request.message_ids))
+        return replace(_with_mails(facts, self._message_queries, newest), third_party_ids=apart)
 
     def _bundled(self, message: Message, context: MailboxContext, arrived_at: float) -> int | None:
         """The issue of a mail of the same sender and subject that came within bundle_window of this one."""
@@ -167,11 +170,13 @@ def _with_mails(facts: Facts, message_queries: MessageQueries, newest: Mapping[i
     """
     participants, made_by = message_queries.participants(facts.issues), message_queries.mailboxes(facts.issues)
     mailed, begun = message_queries.mailed(facts.issues), message_queries.begun(facts.issues)
+    third_parties = message_queries.third_parties(facts.issues)
     issues = {
         number: replace(
             issue,
             participants=participants.get(number, frozenset()),
             mailed=mailed.get(number, frozenset()),
+            third_parties=third_parties.get(number, frozenset()),
             mailbox=made_by.get(number, ""),
             noted=newest.get(number, 0),
             begun=number in begun,

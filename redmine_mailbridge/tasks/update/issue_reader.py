@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from redmine_mailbridge.model.authorship import JournalAuthorship, Participants
+from redmine_mailbridge.policy.note_commands import parse
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.recent_issues import CachedIssue, RecentIssues
@@ -145,7 +146,7 @@ class IssueReader:
     ) -> JournalRow:
         user = journal_data.get("user") or {"id": 0, "name": ""}
         entry = JournalAuthorship(
-            int(user["id"]), mail.sender if mail else None, machine=mail is not None and mail.machine
+            int(user["id"]), mail.sender if mail else None, neutral=mail is not None and mail.neutral
         )
         if participants.side_of(entry) == "agent":
             person = self._metadata.people.by_id(entry.user_id)
@@ -163,6 +164,7 @@ class IssueReader:
             status_from=self._status(change.get("old_value")),
             status_to=self._status(change.get("new_value")),
             mail_id=mail.mail_id if mail else None,
+            to_third_party=parse(str(journal_data.get("notes") or "")).for_third_parties,
         )
 
     def _status(self, number: object) -> str | None:
@@ -207,8 +209,8 @@ def claimed(journal: JournalRow, mail: JournalMail | None, participants: Partici
     """Given a journal row, and the mail that wrote it according to the store, return the row with that mail."""
     if mail is None or journal.mail_id is not None:
         return journal
-    now = participants.side_of(JournalAuthorship(journal.user_id, mail.sender, machine=mail.machine))
-    side = "customer" if journal.side == "customer" and not mail.machine else now
+    now = participants.side_of(JournalAuthorship(journal.user_id, mail.sender, neutral=mail.neutral))
+    side = "customer" if journal.side == "customer" and not mail.neutral else now
     return JournalRow(**{**asdict(journal), "mail_id": mail.mail_id, "side": side})
 
 

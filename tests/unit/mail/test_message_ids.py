@@ -71,3 +71,15 @@ def test_hostile_text_is_linear() -> None:
     """A megabyte of almost-markers is read at once."""
     assert [] == list(OURS.markers_in("mbz1z" * 200_000))
     assert OURS.read("mb." + "a." * 200_000) is None
+
+
+def test_mail_to_third_parties_has_a_marker_of_its_own() -> None:
+    """The marker of mail to third parties names its issue as any other does, and alone says what kind of mail it was;
+    neither can be made from the other.
+    """
+    theirs, ours = OURS.marker(7, third_party=True), OURS.marker(7)
+    assert [7] == list(OURS.markers_in(f"> {theirs}"))
+    assert (True, False) == (OURS.quotes_third_party_mail(f"> {theirs}"), OURS.quotes_third_party_mail(f"> {ours}"))
+    forged = ours.replace("z", "x")
+    assert ([], False) == (list(OURS.markers_in(forged)), OURS.quotes_third_party_mail(forged))
+    assert SignedId("third_party", 7, "j5") == OURS.read(OURS.message_id("third_party", 7, "j5", "example.com"))

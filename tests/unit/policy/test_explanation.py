@@ -56,6 +56,10 @@ SHOWN: dict[str, tuple[str, str]] = {
         'from = anna | auth = passed | forwards = kim | set = forwarded = "original"',
         "kim@client.example, from a forwarded message, is the requester: anna vouches for it (issue.forwarded)",
     ),
+    "issue.third_party_replies": (
+        'from = stranger | ref = third:10 | set = third_party_replies = "public"',
+        "its sender is a third party of the issue: the note is public (third_party_replies)",
+    ),
     "issue.agent_replies": (
         'from = anna | auth = passed | ref = tag:10 | sees = yes | notes = yes | set = agent_replies = "mail"',
         "the reply of the agent anna is treated like a note in Redmine: answers.notes decides",

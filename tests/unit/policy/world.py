@@ -138,6 +138,7 @@ class Signs:
 _IDS: dict[str, Callable[[int], str]] = {
     "signed": lambda n: SIGNER.message_id("answer", n, "5", "corp.example"),
     "escalation": lambda n: SIGNER.message_id("escalation", n, "5", "corp.example"),
+    "third": lambda n: SIGNER.message_id("third_party", n, "j5", "corp.example"),
     "relayed": lambda n: SIGNER.message_id("answer", n, "5", "some-relay.example"),
     "forged": lambda n: SIGNER.message_id("answer", 1, "5", "corp.example").replace("answer.1.", f"answer.{n}."),
     "elsewhere": lambda n: Signer(SIGNER.key, "prod").message_id("answer", n, "5", "corp.example"),

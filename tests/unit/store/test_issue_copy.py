@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow, JournalMail, JournalRow, by_machine
+from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow, JournalMail, JournalRow, is_neutral
 from redmine_mailbridge.store.messages import Store
 from tests.clocks import Clock
 from tests.unit.store.kept import describe, keep, lines, make
@@ -36,10 +36,11 @@ def journal(number: int, issue: int, **more: object) -> JournalRow:
 
 
 @pytest.mark.parametrize(
-    ("request_text", "machine"), [(None, False), ("", False), ("{}", False), ('{"machine": true}', True)]
+    ("request_text", "neutral"),
+    [(None, False), ("", False), ("{}", False), ('{"machine": true}', True), ('{"third_party": true}', True)],
 )
-def test_what_was_written_says_whether_a_machine_wrote_the_mail(request_text: str | None, *, machine: bool) -> None:
-    assert machine is by_machine(request_text)
+def test_what_was_written_says_whether_a_mail_counts_for_a_side(request_text: str | None, *, neutral: bool) -> None:
+    assert neutral is is_neutral(request_text)
 
 
 def test_issues_are_found_by_what_is_asked(issues: IssueCopy) -> None:
@@ -89,7 +90,7 @@ def test_mails_are_known_as_the_origin_of_issues_and_notes(issues: IssueCopy, st
     make(store, third, 9)
     made = IssueOrigin(7, first, "support", "kim@c.example", '{"action": "create"}')
     assert {7: made} == issues.origins([7, 8])
-    assert {70: JournalMail(note, "", machine=True)} == issues.mails_of([70, 71])
+    assert {70: JournalMail(note, "", neutral=True)} == issues.mails_of([70, 71])
     assert [made, IssueOrigin(9, third, "support", "", None)] == issues.missing()
     issues.save(row(7), [journal(70, 7), journal(71, 7)])
     assert [9] == [one.issue for one in issues.missing()]

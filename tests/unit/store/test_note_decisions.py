@@ -161,3 +161,23 @@ def test_earlier_closings(answered: NoteDecisions, issues: IssueCopy) -> None:
     """A change of status up to the given journal is history."""
     issues.save(row(7), [journal(number, 7, status_to="Closed") for number in (70, 71, 72)])
     assert [(7, 72)] == answered.undecided("support", notes=None, closed=71)
+
+
+def test_notes_to_third_parties_are_agents_own_notes_that_name_them(answered: NoteDecisions, issues: IssueCopy) -> None:
+    """Private or public, written in Redmine, after this was switched on; no other private note is ever looked at."""
+    issues.save(
+        row(7),
+        [
+            journal(70, 7, private=True),
+            journal(71, 7, private=True, to_third_party=True),
+            journal(72, 7, to_third_party=True),
+            journal(73, 7, private=True, to_third_party=True, mail_id=3),
+            journal(74, 7, private=True, to_third_party=True, side="customer"),
+            journal(75, 7, private=True, to_third_party=True, side="bridge"),
+        ],
+    )
+    assert [(7, 71), (7, 72)] == answered.undecided("support", notes=None, closed=None, third_parties=0)
+    assert [(7, 72)] == answered.undecided("support", notes=None, closed=None, third_parties=71)
+    assert [(7, 72)] == answered.undecided("support", notes=0, closed=None)
+    answered.decide(NoteDecision(71, 7, 0.0, "mailed to third parties"))
+    assert [(7, 72)] == answered.undecided("support", notes=0, closed=None, third_parties=0)

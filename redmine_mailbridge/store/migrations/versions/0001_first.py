@@ -78,6 +78,7 @@ def _mails() -> None:
         *_optional(Integer, "issue"), Column("created_issue", Integer, unique=True),
         Column("journal", Integer, unique=True),
         Column("to_requester", Boolean, nullable=False, server_default=false()),
+        Column("third_party", Boolean, nullable=False, server_default=false()),
         *_optional(Double, "filed_at"), *_optional(Text, "filed_to"),
         Column("file_tries", Integer, nullable=False),
         Column("next_file_at", Double, nullable=False),
@@ -197,6 +198,7 @@ def _redmine() -> None:
         "journal", *_key(Integer, "id"), *_required(Integer, "issue"), *_required(Double, "at"),
         *_required(Integer, "user_id"), *_required(Text, "user_name", "side"),
         *_required(Boolean, "has_notes", "private"), *_optional(Text, "status_from", "status_to"),
+        Column("to_third_party", Boolean, nullable=False, server_default=false()),
         *_optional(BigInteger, "mail_id"),
         Index("ix_journal_issue", "issue", "id"),
     )

@@ -73,3 +73,44 @@ def test_what_is_known_of_a_mail(store: Store) -> None:
     assert ("", "", "", None, False) == (
         second.subject, second.sender, second.author, second.request, second.customers,
     )  # fmt: skip
+
+
+def test_third_parties_are_apart(store: Store, clock: Clock) -> None:
+    """Who was written to as a third party, and who replied as one, is known by the issue, with the ids of these mails;
+    none of it belongs to the conversation. Whom somebody makes the requester is none any more.
+    """
+    outbox, queries = Outbox(store.database, clock), ConversationQueries(store.database)
+
+    def sent(number: int, kind: str, *people: str, issue: int = 7) -> None:
+        for to in people:
+            new = NewAnswer("support", kind, "s@x", to, f"m{number}@x", b"x", lambda _: None, issue=issue)
+            outbox.queue([new])
+
+    sent(1, "third_party", "Sue@x", "sam@x")
+    sent(2, "third_party", "sue@x")
+    sent(3, "answer", "kim@c.example")
+    sent(4, "third_party", "sue@x", issue=8)
+    sent(5, "third_party", "sue@x")
+    first, theirs, depots, forged = (keep(store, uid) for uid in range(4))
+    describe(store, first, "a@x")
+    describe(store, theirs, "b@x", sender="sue@x")
+    store.describe([Description(depots, "c@x", "key c", "Depot@x", "S", 2)])
+    store.describe([Description(forged, "d@x", "key d", "boss@x", "S", 1)])
+    make(store, first, 7)
+    for mail_id, journal_id in ((theirs, 70), (depots, 71), (forged, 72)):
+        store.record_intent(mail_id, '{"third_party": true}')
+        store.done(mail_id, "made", issue=7, journal=journal_id, third_party=True)
+    assert [first] == [one.id for one in queries.incoming(7, "kim@c.example")]
+    assert {"sue@x", "sam@x", "depot@x"} == queries.third_parties(7)
+    assert {7: queries.third_parties(7), 8: {"sue@x"}, 9: set()} == MessageQueries(store.database).third_parties(
+        [7, 8, 9]
+    )
+    assert {"m1@x", "m2@x", "m5@x", "b@x", "c@x", "d@x"} == queries.third_party_ids(7)
+    ids = ["a@x", "b@x", "m3@x", "m4@x", "m9@x"]
+    assert {"b@x", "m4@x"} == MessageQueries(store.database).third_party_ids(ids)
+    assert ("m2@x", "m5@x") == queries.third_party_thread(7, ["SUE@x"])
+    assert ("m1@x",) == queries.third_party_thread(7, ["sam@x", "sue@x"])
+    assert () == queries.third_party_thread(7, ["sam@x"])
+    IssueCopy(store.database, clock).save(row(7, requester="sue@x"), [])
+    assert {"sam@x", "depot@x"} == queries.third_parties(7)
+    assert [] == [message_id for message_id, _ in queries.outgoing(7, "sue@x")]
