@@ -172,7 +172,8 @@ def _permissions(box: MailboxSettings) -> Iterator[Permission]:
         yield Permission("set_issues_private", "make issues private (they would be public)", instead="private = false")
     elif issue.agent_replies != "note":
         yield Permission("set_issues_private", "create the private issues of agents' replies", useful=True)
-    if issue.automatic_reply == "private_note" or box.answers.notes != "never" or issue.bounce_status:
+    private = issue.automatic_reply == "private_note" or issue.bounce_status is not None
+    if private or box.answers.notes != "never" or box.answers.third_parties:
         yield Permission("set_notes_private", "write private notes (they would be public)")
         yield Permission("view_private_notes", "see whether a private note was written")
 

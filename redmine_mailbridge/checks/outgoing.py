@@ -56,6 +56,7 @@ def outgoing_checks(name: str, settings: Settings, box: MailboxSettings) -> Iter
     """Given a mailbox, yield the results for its answers. Nothing is sent."""
     kinds = [kind for kind in ("received", "received_reply", "closed") if getattr(box.answers, kind)]
     kinds += ["answer"] if box.answers.notes != "never" else []
+    kinds += ["third_party"] if box.answers.third_parties else []
     kinds += ["refused"] if box.issue.answer_refused else []
     kinds += ["withheld"] if box.issue.agent_replies == "mail" else []
     kinds += ["registration"] if box.senders.create.notice == "own" else []

@@ -100,7 +100,8 @@ def _languages(settings: RedmineSettings) -> Iterator[Check]:
 
 def _own_user(settings: Settings, client: Client) -> Iterator[Check]:
     """Warn of a person's own key if agents' notes are mailed: that person's notes would not be mailed."""
-    if all(box.answers.notes == "never" for box in settings.active_mailboxes.values()):
+    boxes = settings.active_mailboxes.values()
+    if all(box.answers.notes == "never" and not box.answers.third_parties for box in boxes):
         return
     wrong = somebodys(client.whoami())
     if wrong:

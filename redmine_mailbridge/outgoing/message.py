@@ -4,8 +4,8 @@ How a mail is marked depends on who speaks (RFC 3834 section 5, MS-OXCMAIL for X
 
 - an automatic reply (received, refused …) is `auto-replied`, `bulk`, and suppresses all automatic responses;
 - an unsolicited notification (closed, reminder, escalation, budget, alert) is `auto-generated` and `bulk`;
-- an agent's answer is a person's mail: it has none of these markers, so that filters do not divert it and an
-  out-of-office reply to it comes back and is seen.
+- what an agent writes, to customers or third parties, is a person's mail: it has none of these markers, so that filters
+  do not divert it and an out-of-office reply to it comes back and is seen.
 
 All of them carry the bridge's own loop header.
 """
@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from email.utils import format_datetime
 
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY
 from redmine_mailbridge.mail.mime.address_syntax import ascii_host
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing import header_encoding as encode
@@ -25,7 +26,7 @@ from redmine_mailbridge.util.dataclass import dataclass
 
 LOOP_HEADER = "X-Mailbridge-Loop"
 REFERENCES = 20
-BY_PEOPLE = frozenset({"answer"})
+BY_PEOPLE = frozenset({"answer", THIRD_PARTY})
 UNASKED = frozenset({"closed", "reminder", "escalation", "budget", "alert"})
 FIELDS = frozenset(
     name.lower()

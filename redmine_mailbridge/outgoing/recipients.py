@@ -24,6 +24,9 @@ UNPROVEN = NotMailedReason(
 TOO_MANY = NotMailedReason(
     "too many", "Not in Cc of the mail to the customer, since it has the maximum number of addresses (answers.max_cc)"
 )
+THIRD_PARTIES = NotMailedReason(
+    "third parties", "Not in Cc of the mail to the customer, since these addresses got mail as third parties (/to)"
+)
 NO_ADDRESS = NotMailedReason(
     "no address", "Nothing that is written here is mailed to this address, since it cannot receive mail"
 )
@@ -33,7 +36,8 @@ NO_ADDRESS = NotMailedReason(
 class Recipients:
     """The recipients of a mail, and who is left out: people whom Redmine mails itself, people `over` the Cc limit,
     people whom only an unproven mail names, and people `without` an address that can receive mail. `direct` are those
-    to whom the agent's own mail went. `refused` is why none of those gets the mail whom its writer names.
+    to whom the agent's own mail went. `refused` is why none of those gets the mail whom its writer names. `apart`
+    are third parties whom its writer wants in Cc.
     """
 
     to: tuple[Address, ...] = ()
@@ -44,11 +48,14 @@ class Recipients:
     without: tuple[Address, ...] = ()
     direct: tuple[str, ...] = ()
     refused: str = ""
+    apart: tuple[Address, ...] = ()
 
     @property
     def left_out(self) -> Mapping[NotMailedReason, tuple[Address, ...]]:
         """Those whom a note to the agents names, by the reason."""
-        people_by_reason = {UNPROVEN: self.unproven, TOO_MANY: self.over, NO_ADDRESS: self.without}
+        people_by_reason = {
+            UNPROVEN: self.unproven, TOO_MANY: self.over, NO_ADDRESS: self.without, THIRD_PARTIES: self.apart,
+        }  # fmt: skip
         return {why: them for why, them in people_by_reason.items() if them}
 
     def is_mailed_by_redmine(self, address: str) -> bool:
@@ -77,7 +84,8 @@ class Recipients:
         """The text of the record after the list of recipients."""
         line = f"; Redmine mails {', '.join(self.by_redmine)} itself" if self.by_redmine else ""
         line += f"; the agent's mail went to {', '.join(self.direct)} directly" if self.direct else ""
-        for what, them in (("not proven", self.unproven), ("over answers.max_cc", self.over)):
+        left_out = (("not proven", self.unproven), ("over answers.max_cc", self.over), ("third parties", self.apart))
+        for what, them in left_out:
             if them:
                 more = f" and {len(them) - 5} more" if len(them) > 5 else ""
                 line += f"; not in Cc ({what}): {', '.join(person.address for person in them[:5])}{more}"

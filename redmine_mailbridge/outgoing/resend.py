@@ -3,7 +3,8 @@
 import re
 from collections.abc import Collection, Mapping
 
-from redmine_mailbridge.mail.message_ids import TO_TEAM
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY, TO_TEAM
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mail.mailer import PRIVATE
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
@@ -48,11 +49,15 @@ def why_not(  # noqa: PLR0911 - a list of reasons
     visible = show_issue(mail.issue)
     if visible is None:
         return "Redmine does not show the issue any more"
+    signed = profile.signer.read(mail.message_id)
+    note = _OF_NOTE.fullmatch(signed.serial) if signed is not None else None
+    if mail.kind == THIRD_PARTY:  # of a private note, whoever may see the issue
+        text = visible.notes_of(int(note[1] or note[2])).lower() if note is not None else ""
+        named = any(spelling in text for spelling in spellings(mail.recipient))
+        return "" if named else "its note does not name this address any more, or is gone"
     to_team = mail.kind in TO_TEAM and comparable(mail.recipient) != requester
     if not visible.public and not profile.private_projects and not to_team:
         return PRIVATE
-    signed = profile.signer.read(mail.message_id)
-    note = _OF_NOTE.fullmatch(signed.serial) if signed is not None else None
     if note is not None and visible.journal(int(note[1] or note[2])) is None:
         return "its note is private now, or gone"
     return _deleted(mail, visible)

@@ -6,7 +6,7 @@ from dataclasses import field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from redmine_mailbridge.mail.message_ids import TO_TEAM, Signer
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY, TO_TEAM, Signer
 from redmine_mailbridge.outgoing.dates import Moment, in_zone
 from redmine_mailbridge.outgoing.message import FromIdentity
 from redmine_mailbridge.outgoing.personal_names import as_written, to_greet
@@ -86,7 +86,7 @@ class SenderProfile:
             **self._always(),
             "now": variables["now"],
             "reply_line": self.reply_marker_line if issue is not None else "",
-            "reference": self.signer.marker(issue) if issue is not None else "",
+            "reference": self.signer.marker(issue, third_party=kind == THIRD_PARTY) if issue is not None else "",
             "issue": {"id": issue or 0},
         }
         return self.templates.mail(kind, language, variables, around)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from redmine_mailbridge.errors import RedmineUnavailable
-from redmine_mailbridge.mail.message_ids import TO_TEAM
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY, TO_TEAM
 from redmine_mailbridge.outgoing.resend import why_not
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue
 from redmine_mailbridge.store.outgoing.rows import QueuedMail
 from redmine_mailbridge.util.dataclass import dataclass
 
-FROM_REDMINE = frozenset({"answer", "closed", "reminder", "escalation"})
+FROM_REDMINE = frozenset({"answer", "closed", "reminder", "escalation", THIRD_PARTY})
 """The kinds with content from Redmine; the others inform a sender about the sender's own mail."""
 
 

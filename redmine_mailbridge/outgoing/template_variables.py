@@ -46,6 +46,8 @@ ISSUE: Mapping[str, Any] = {
     "updated": _THEN,
     "closed_on": Moment(None),
 }
+OF_AN_ISSUE = ("id", "subject", "url")
+"""What of an issue the templates may name where the rest of it does not concern the recipient."""
 _PROJECT = NamedText("support", "Support desk", "https://redmine.example.com/projects/support")
 _KIM: Mapping[str, Any] = {"name": "Kim Client", "address": "kim@client.example", "greeting": "Kim Client"}
 _ALWAYS: Mapping[str, Any] = {
@@ -100,16 +102,20 @@ _FRAME: Mapping[str, Any] = {
 }
 _RULE: Mapping[str, Any] = {"rule": "remind after 3 days", "reason": RuleReason("no word from the customer for 3 days")}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
-    "received": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in ("id", "subject", "url")}},
-    "received_reply": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in ("id", "subject", "url")}},
+    "received": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in OF_AN_ISSUE}},
+    "received_reply": {**_ALWAYS, **_MAIL, "issue": {name: ISSUE[name] for name in OF_AN_ISSUE}},
     "refused": {**_ALWAYS, **_MAIL},
     "withheld": {
         **_ALWAYS, **_MAIL, "reason": "Nothing proves that you wrote it: the mail server did not authenticate you.",
-        "issue": {name: ISSUE[name] for name in ("id", "subject", "url")},
+        "issue": {name: ISSUE[name] for name in OF_AN_ISSUE},
     },
     "registration": {**_ALWAYS, **_MAIL},
     "answer": {**_ALWAYS, **_ABOUT_ISSUE, **_NOTE},
     "closed": {**_ALWAYS, **_ABOUT_ISSUE, **_NOTE},
+    "third_party": {
+        **_ALWAYS, **_NOTE, "issue": {name: ISSUE[name] for name in OF_AN_ISSUE}, "agent": {"name": "Anna Agent"},
+        "project": _PROJECT,
+    },
     "reminder": {**_ALWAYS, **_ABOUT_ISSUE, **_RULE, **_QUESTION},
     "escalation": {**_ALWAYS, **_ABOUT_ISSUE, **_RULE},
     "budget": {

@@ -194,6 +194,10 @@ class MailboxSettings(StartSettings):
             problems.append('answers.report: "field_at_once" needs the name of the field: set issue.last_answer_field')
         if self.issue.conversations_from_redmine:
             problems += self._not_with_conversations()
+        if self.answers.third_parties and not (self.answers.command_roles or self.answers.command_groups):
+            problems.append(
+                "answers.third_parties: needs answers.command_roles or answers.command_groups, who may do it"
+            )
         if self.keep_days is not None and self.after_success != "keep":
             problems.append('keep_days: applies only with after_success = "keep"')
         if self.protocol != "pop3" and self.after_failure == "delete":

@@ -205,8 +205,8 @@ class AnswerSettings(SettingsTable):
     )
     notes: Literal["never", "public_notes", "marked"] = setting(
         "Which notes that agents write in Redmine are sent to the requester by mail (template `answer`): none, all "
-        "public ones, or public ones that start with `marker`. Private notes are never sent. Neither are notes from "
-        "before this was enabled.",
+        "public ones, or public ones that start with `marker`. Private notes are never sent to them. "
+        "Neither are notes from before this was enabled.",
         "never",
     )
     marker: Name = setting('The prefix of notes that are sent, with notes = "marked". It is removed.', "/mail")
@@ -227,6 +227,12 @@ class AnswerSettings(SettingsTable):
     )
     max_cc: Annotated[int, Field(ge=0, le=500)] = setting(
         "Maximum number of Cc addresses. A private note lists the others.", 20
+    )
+    third_parties: bool = setting(
+        "Let agents write to third parties, such as suppliers: a private note that begins with `/to address` (template "
+        "`third_party`) is sent to these addresses, and to no one else. Replies become notes "
+        "(`issue.third_party_replies`) that the customer does not receive.",
+        False,
     )
     private_projects: bool = setting(
         "Send notes of private projects and private issues too, to those who wrote or were in Cc.", False

@@ -82,6 +82,7 @@ closed = true
 inline_pictures = true
 max_picture_width = 1200
 command_roles = ["Support"]
+third_parties = true
 reply_marker_line = "-- Please write above this line --"
 """,
     ),

@@ -9,6 +9,7 @@ MAIL_KINDS: Final = {
     "withheld": "notice of a withheld reply",
     "registration": "account notice",
     "answer": "agent's answer",
+    "third_party": "mail to third parties",
     "closed": "closing notice",
     "reminder": "reminder",
     "escalation": "escalation",

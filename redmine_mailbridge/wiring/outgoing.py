@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
-from redmine_mailbridge.mail.message_ids import Signer
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY, Signer
 from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.outgoing.addresses import mailable
@@ -72,6 +72,7 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
         }  # sent only where the route, a rule or a step of the update says so
         on |= {kind for kind in SWITCHED if getattr(box.answers, kind)}
         on |= {"answer"} if box.answers.notes != "never" else set()
+        on |= {THIRD_PARTY} if box.answers.third_parties else set()
         by_mailbox[name] = SenderProfile(
             mailbox=name,
             sender=_sender(out.from_address or box.address, out),
@@ -167,6 +168,7 @@ def agent_answers(
             inline_pictures=box.answers.inline_pictures,
             max_picture_width=box.answers.max_picture_width,
             command_users=command_users(box),
+            third_parties=box.answers.third_parties,
         )
         for name, box in settings.active_mailboxes.items()
     }
@@ -198,6 +200,7 @@ def agent_answers(
             IssueTurns("the requester field", client.whoami, issues.record),
         ),
         mailings=mailings,
+        queries=ConversationQueries(store.database),
         text_format=settings.redmine.markup,
     )
 

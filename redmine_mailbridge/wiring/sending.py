@@ -73,7 +73,11 @@ def sending(
     """
     lines: dict[str, SendingAccount] = {}
     sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
-    answering = {name for name, box in settings.active_mailboxes.items() if box.answers.notes != "never"}
+    answering = {
+        name
+        for name, box in settings.active_mailboxes.items()
+        if box.answers.notes != "never" or box.answers.third_parties
+    }
     for name, box in settings.active_mailboxes.items():
         out = sent[name]
         account = tuple(other for other, its in sent.items() if _account(its) == _account(out))

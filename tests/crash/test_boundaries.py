@@ -377,6 +377,43 @@ def test_the_commands_of_a_note_count_once_although_the_update_died(world: World
         assert "He never pays." not in [entry["notes"] for entry in entries if not entry["private_notes"]]
 
 
+def test_a_note_to_third_parties_is_queued_once_although_the_update_died(
+    world: World, smtp: tuple[int, list[str]]
+) -> None:
+    """Ended at its first stands at each boundary, `update` mails each note to both whom it names, once in the end; what
+    cannot be mailed is one private note.
+    """
+    world.deliver([letter(), letter()])
+    world.finish()
+    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
+    world.box_extra = 'answers = { third_parties = true, redmine_users = "mail", command_roles = ["Developer"] }'
+    world.write_settings()
+    bob = world.redmine.api("bob")
+
+    def say(words: str, *, private: bool = True) -> None:
+        for row in world.rows():
+            note = {"notes": f"/to sue@parts.example, sam@parts.example\n{words}", "private_notes": private}
+            bob.call("PUT", f"/issues/{row.created_issue}.json", {"issue": note})
+
+    say("history")
+    update(world)
+    stands = [(*boundary, number) for boundary in QUEUE for number in (1, 2)]
+    for stand in stands:
+        say(f"A question at {stand}.")
+        assert update(world, stand)
+    say("In public.", private=False)
+    assert update(world, (*QUEUE[-1], 1))
+    for _ in range(2):
+        update(world)
+    while world.send_answers():
+        pass
+    counts = Counter(smtp[1])
+    assert (2 * len(stands), {2}) == (len(counts), set(counts.values()))
+    for row in world.rows():
+        notes = [one["notes"] for one in world.redmine.admin.issue(row.created_issue or 0)["journals"]]
+        assert 1 == len([text for text in notes if "was not mailed" in text])
+
+
 def test_a_rule_acts_once_although_the_update_died(world: World, smtp: tuple[int, list[str]]) -> None:
     """Ended at each boundary in turn, a rule of time has made one note and one reminder an issue in the end."""
     world.write_settings(settle="0s")

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY
 from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
 from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address
@@ -29,6 +30,8 @@ class AudienceFilter:
 
     def audience(self, mail: IssueMail, *, visible_to_customer: bool) -> Audience:
         """Given a mail, and whether the customer may know of its issue, return who gets it."""
+        if mail.kind == THIRD_PARTY:  # whom an agent has named, whatever the customer may see
+            return Audience(tuple(self.reachable(mail.to, mail.kind)), (), to_requester=False, private=False)
         requester = comparable(mail.issue.requester)
         for_requester = any(comparable(person.address) == requester for person in mail.to)
         to, cc = mail.to, mail.cc

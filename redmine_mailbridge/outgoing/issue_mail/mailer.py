@@ -5,7 +5,8 @@
 
 A second call with the same kind, issue and key, after a crash or by mistake, queues nothing new. No mail is composed
 about an issue that Redmine does not show now, and none to the customer and those in Cc about one that is not public,
-unless the mailbox allows it (`private_projects`).
+unless the mailbox allows it (`private_projects`). Mail to third parties (kind `third_party`) is apart from all
+that: its conversation is given, and it goes to whom an agent has named.
 """
 
 import datetime as dt
@@ -18,7 +19,7 @@ from typing import Any
 import structlog
 
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.mail.message_ids import TO_TEAM
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY, TO_TEAM
 from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.conversation import Conversation, ConversationFinder
@@ -27,7 +28,7 @@ from redmine_mailbridge.outgoing.issue_mail.mail import NO_QUESTION, ComposedMai
 from redmine_mailbridge.outgoing.message import BY_PEOPLE, OutgoingMessage
 from redmine_mailbridge.outgoing.rate_limits import held_back
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
-from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
+from redmine_mailbridge.outgoing.template_variables import OF_AN_ISSUE, CustomFieldValues
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue, VisibleIssue
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
@@ -159,15 +160,10 @@ class IssueMailer:
         """The mail with its texts, as an answer within the conversation. Raise SettingsError for a broken template."""
         issue, conversation = mail.issue, readable.conversation
         variables = mail.variables(readable.visible) if callable(mail.variables) else mail.variables
-        values = {
-            **profile.variables(self._clock()),
-            **profile.about(issue),
-            **_of_conversation(conversation),
-            **variables,
-        }
+        values = {**profile.variables(self._clock()), **_about(mail, profile, conversation), **variables}
         language = profile.language_for(mail.template_kind, conversation.language)
         texts = profile.mail(mail.template_kind, language, values, issue.id)
-        serial = _serial(mail.key, values["question"]["journal"])
+        serial = _serial(mail.key, values.get("question", NO_QUESTION)["journal"])
         sender = profile.sender
         if mail.kind not in TO_TEAM:
             sender = profile.sender_for(conversation.written_to, _agent(values))
@@ -234,9 +230,13 @@ def _why_not(kind: str, audience: Audience, conversation: Conversation) -> str:
     return ""
 
 
-def _of_conversation(conversation: Conversation) -> dict[str, Any]:
-    """The template variables of the conversation."""
+def _about(mail: IssueMail, profile: SenderProfile, conversation: Conversation) -> dict[str, Any]:
+    """The template variables of the issue and of its conversation: for third parties nothing about the customer."""
+    about = profile.about(mail.issue)
+    if mail.kind == THIRD_PARTY:
+        return {"issue": {name: about["issue"][name] for name in OF_AN_ISSUE}, "project": about["project"]}
     return {
+        **about,
         "agent": {"name": ""},
         "question": NO_QUESTION,
         "fields": CustomFieldValues(),

@@ -22,10 +22,8 @@ import structlog
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.task_result import TaskStepResult
-from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
-from redmine_mailbridge.outgoing.personal_names import as_written, is_signed
 from redmine_mailbridge.outgoing.recipients import NotifiedBy
 from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
 from redmine_mailbridge.policy.note_commands import NoteCommands
@@ -33,13 +31,14 @@ from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue, visible_issue
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
-from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions, RateLimited
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
+from redmine_mailbridge.store.queries.conversations import ConversationQueries
 from redmine_mailbridge.tasks.update.command_review import CommandReview, ReviewedCommands
+from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
 from redmine_mailbridge.tasks.update.held_answers import HeldAnswers
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
@@ -48,7 +47,9 @@ from redmine_mailbridge.tasks.update.note_audience import JudgedNote, NoteAudien
 from redmine_mailbridge.tasks.update.note_content import NoteContent, NoteContentComposer
 from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
 from redmine_mailbridge.tasks.update.note_hider import NoteHider
+from redmine_mailbridge.tasks.update.note_variables import author_of, note_variables
 from redmine_mailbridge.tasks.update.requester_field_writer import RequesterFieldWriter
+from redmine_mailbridge.tasks.update.third_party_notes import ThirdPartyNotes
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,7 @@ class AgentNoteMailer:
         hider: NoteHider,
         field_writer: RequesterFieldWriter,
         mailings: Mapping[str, NoteMailPolicy],
+        queries: ConversationQueries,
         text_format: TextFormat,
     ) -> None:
         self._turns = IssueTurns("answers", client.whoami, issues.record)
@@ -89,6 +91,9 @@ class AgentNoteMailer:
         self._commands = CommandReview(mailer, metadata, text_format)
         self._audience = NoteAudience(mailer, metadata, answered, text_format)
         self._content = NoteContentComposer(client, metadata.people, text_format)
+        self._third_parties = ThirdPartyNotes(
+            answered, mailer, self._content, queries, rights=CommandRights(metadata), text_format=text_format
+        )
 
     def once(self, stop: threading.Event) -> TaskStepResult:
         """Refresh, then decide every undecided journal. Return the number of mails queued and notes written."""
@@ -113,15 +118,16 @@ class AgentNoteMailer:
         """The issues of a mailbox with their undecided journals. Issues to which a mail is being written wait, since
         the newest note may be that mail's.
         """
-        notes, closed = (
-            self._begun(f"{mailbox}:{what}", on=on and mailbox in self._mailer.profiles)
-            for what, on in (("notes", mailing.notes != "never"), ("closed", mailing.closed))
-        )
-        if notes is None and closed is None:
+        enabled = {"notes": mailing.notes != "never", "closed": mailing.closed, "third_parties": mailing.third_parties}
+        after = {
+            what: self._begun(f"{mailbox}:{what}", on=on and mailbox in self._mailer.profiles)
+            for what, on in enabled.items()
+        }
+        if all(journal is None for journal in after.values()):
             return
         requests = [WriteIntent.from_json(intent).request for intent in self._decisions.being_written()]
         busy = {request.issue for request in requests if isinstance(request, NoteRequest)}
-        undecided = self._decisions.undecided(mailbox, notes=notes, closed=closed)
+        undecided = self._decisions.undecided(mailbox, **after)
         for number, rows in groupby(undecided, key=lambda pair: pair[0]):
             if number not in busy:
                 yield number, [journal for _, journal in rows]
@@ -154,13 +160,22 @@ class AgentNoteMailer:
                 continue
             row = self._issues.get(number) or row  # the note before it may have changed the requester
             try:
-                queued += self._journal(row, visible, entry, mailing, by_agent=by_agent)
+                queued += self._decided(row, visible, entry, mailing, by_agent=by_agent)
             except RateLimited as error:
                 log.info("answers.held_back", issue=number, journal=journal_id, reason=str(error))
                 if by_agent:
                     self._held.report_note(row, journal_id, error)
                     break  # later notes of this issue wait for it
         return queued
+
+    def _decided(
+        self, row: IssueRow, visible: VisibleIssue, entry: Mapping[str, Any], mailing: NoteMailPolicy, *, by_agent: bool
+    ) -> int:
+        """Decide one journal: a note to third parties, or any other. Return and raise as `_journal`."""
+        to_others = None
+        if mailing.third_parties and by_agent:
+            to_others = self._third_parties.take(row, visible, entry, mailing)
+        return self._journal(row, visible, entry, mailing, by_agent=by_agent) if to_others is None else to_others
 
     def _journal(
         self, row: IssueRow, visible: VisibleIssue, entry: Mapping[str, Any], mailing: NoteMailPolicy, *, by_agent: bool
@@ -170,7 +185,7 @@ class AgentNoteMailer:
         reviewed = ReviewedCommands()
         if by_agent and mailing.notes != "never":
             reviewed = self._commands.of(entry, visible, mailing, begun=row.mail_id is None)
-        what = f"note {number} by {_author(entry)}" if by_agent else f"entry {number}"
+        what = f"note {number} by {author_of(entry)}" if by_agent else f"entry {number}"
 
         def not_mailed(why: str, notices: Sequence[NewNotice] = (), notified_by: NotifiedBy = None) -> int:
             decision = NoteDecision(number, row.id, 0.0, f"{what}: not mailed: {why}{reviewed.line}", notified_by)
@@ -262,33 +277,13 @@ class AgentNoteMailer:
         )
 
 
-def _author(entry: Mapping[str, Any]) -> str:
-    return str((entry.get("user") or {}).get("name", ""))
-
-
 def _variables(
     content: NoteContent, entry: Mapping[str, Any], visible: VisibleIssue, *, by_agent: bool
 ) -> dict[str, object]:
     """What the template of the mail about a journal may use."""
-    author = _author(entry)
     fields = visible.issue_data.get("custom_fields", ())
-    return {
-        "agent": {"name": as_written(author)},
-        "fields": CustomFieldValues({str(f["name"]): _value(f.get("value")) for f in fields}),
-        "note": {
-            "text": content.text,
-            "html": content.html,
-            "author": as_written(author) if by_agent else "",
-            "signed": by_agent and is_signed(content.text, author),
-            "date": Moment.of(_seconds(entry)),
-            "left_out": content.left_out,
-        },
-    }
-
-
-def _seconds(entry: Mapping[str, Any]) -> float | None:
-    written = utc(entry.get("created_on"))
-    return written.timestamp() if written is not None else None
+    values = CustomFieldValues({str(f["name"]): _value(f.get("value")) for f in fields})
+    return {**note_variables(content, entry, by_agent=by_agent), "fields": values}
 
 
 def _value(value: object) -> str:

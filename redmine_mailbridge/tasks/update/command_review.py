@@ -84,7 +84,7 @@ class CommandReview:
         if not named:
             return ReviewedCommands(written, counting)
         project = int(visible.issue_data["project"]["id"])
-        refusal = self._rights.refusal(_writers(entry), project, mailing.command_users)
+        refusal = self._rights.refusal(writers_of(entry), project, mailing.command_users)
         if refusal:
             complaint = f"{', '.join(named)}: {refusal}"
             wrong = [name for name in named if name != "/cc"]
@@ -117,7 +117,7 @@ class CommandReview:
         return not self._mailer.reachable([person], "answer")
 
 
-def _writers(entry: Mapping[str, Any]) -> set[int]:
+def writers_of(entry: Mapping[str, Any]) -> set[int]:
     """The author of a journal, and who has edited it since, as far as Redmine shows that."""
     people = (entry.get("user"), entry.get("updated_by"))
     return {int(person["id"]) for person in people if person}

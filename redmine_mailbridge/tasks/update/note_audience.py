@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from redmine_mailbridge.mail.mime.address_syntax import is_among
 from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.conversation import Conversation
@@ -88,6 +89,7 @@ class NoteAudience:
             unproven=tuple(person for person in unproven if self._metadata.people.by_address(person.address) is None),
             without=tuple(address for address in [Address("", row.requester)] if mailable(address) is None),
             direct=tuple(direct),
+            apart=tuple(person for person in note.commands.cc if is_among(person.address, conversation.apart)),
         )
 
     def notices(self, people: Recipients, journal: int) -> list[NewNotice]:

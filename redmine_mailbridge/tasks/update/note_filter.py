@@ -11,7 +11,8 @@ from redmine_mailbridge.util.dataclass import dataclass
 @dataclass(frozen=True, slots=True)
 class NoteMailPolicy:
     """What a mailbox mails of its issues. `max_cc` is the maximum of Cc recipients, `max_attachments` in bytes,
-    `max_picture_width` in pixels. `command_users` may change who gets mail."""
+    `max_picture_width` in pixels. `command_users` may change who gets mail. `third_parties`: private notes may go to
+    third parties."""
 
     notes: Literal["never", "public_notes", "marked"] = "never"
     closed: bool = False
@@ -23,6 +24,7 @@ class NoteMailPolicy:
     inline_pictures: bool = True
     max_picture_width: int = 1200
     command_users: CommandUsers = CommandUsers()
+    third_parties: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,24 @@ def _why_held_back(commands: NoteCommands, mailing: NoteMailPolicy) -> str:
 def commands_of(journal: Mapping[str, Any], mailing: NoteMailPolicy) -> NoteCommands:
     """Given a journal by an agent, return its commands, the marker among them, and its text without them."""
     return parse(str(journal.get("notes") or ""), marker=mailing.marker)
+
+
+def files_of_private(journal: Mapping[str, Any], issue_data: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """Given a private note and its issue, return the files that came with it. Redmine puts these into a public entry of
+    their own, which it writes first, of the same author and time.
+    """
+    same = ("user", "created_on")
+    before = [
+        entry
+        for entry in issue_data.get("journals", ())
+        if int(entry["id"]) < int(journal["id"])
+        and all(entry.get(name) == journal.get(name) for name in same)
+        and not entry.get("notes")
+        and not entry.get("private_notes")
+    ]
+    apart: Mapping[str, Any] = max(before, key=lambda entry: int(entry["id"]), default={})
+    attachments = list(issue_data.get("attachments", ()))
+    return (*_files(apart, attachments), *_files(journal, attachments))
 
 
 def _files(journal: Mapping[str, Any], attachments: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -19,6 +19,7 @@ ABOUT = {
     "withheld": "informs an agent that a reply by mail was not sent to the customer, and why",
     "registration": "informs the sender that an account was created",
     "answer": "an agent's answer to the customer",
+    "third_party": "what an agent writes to third parties, such as suppliers",
     "closed": "says that the issue was closed",
     "reminder": "reminds of a waiting issue (automation rules)",
     "escalation": "warns that an issue has waited too long (automation rules)",

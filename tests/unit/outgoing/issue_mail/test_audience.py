@@ -68,3 +68,10 @@ def test_cc_moves_up_when_nobody_is_left_in_to() -> None:
 def test_an_issue_that_the_customer_may_not_see(to: list[Address], expected: Audience) -> None:
     """The customer and those in Cc get nothing about it, and the mail is marked so; agents get it."""
     assert expected == audience(to, [BOSS], visible_to_customer=False)
+
+
+@pytest.mark.parametrize("visible_to_customer", [True, False])
+def test_mail_to_third_parties_goes_to_whom_it_names(*, visible_to_customer: bool) -> None:
+    """Whatever the customer may see of the issue, it goes to these people and to no one in Cc."""
+    got = audience([BOSS, ROBOT, OWN], [KIM], kind="third_party", visible_to_customer=visible_to_customer)
+    assert Audience((BOSS, ROBOT), (), to_requester=False, private=False) == got

@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
+from redmine_mailbridge.tasks.update.note_filter import (
+    AgentNote,
+    NoteMailPolicy,
+    closes,
+    files_of_private,
+    note_to_mail,
+)
 
 FILE = {"id": 7, "filename": "plan.txt"}
 
@@ -52,3 +58,28 @@ def test_what_closes(old: str, new: str, closing: bool) -> None:
     detail = {"property": "attr", "name": "status_id", "old_value": old, "new_value": new}
     assert closing == closes({"details": [detail]}, frozenset({5, 6}))
     assert not closes({"details": [detail | {"name": "priority_id"}]}, frozenset({5, 6}))
+
+
+def test_the_files_of_a_private_note_are_in_an_entry_before_it() -> None:
+    """Redmine splits a private note: its files are those of the entry of the same author and second just before it; a
+    note of somebody else, or another one with a text, has its own.
+    """
+    anna, then = {"id": 5, "name": "Anna"}, "2026-05-20T10:00:00Z"
+
+    def entry(number: int, *names: str, **more: object) -> dict[str, object]:
+        details = [{"property": "attachment", "name": name, "new_value": f"f{name}"} for name in names]
+        return {"id": number, "user": anna, "created_on": then, "notes": "", "details": details} | more
+
+    journals = [
+        entry(1, "11"),
+        entry(2, "12", notes="Public."),
+        entry(3, "13", user={"id": 6, "name": "Bob"}),
+        entry(4, "14"),
+        entry(5, notes="/to sue@parts.example", private_notes=True),
+        entry(6, "16"),
+    ]
+    attachments = [{"id": number} for number in range(11, 17)]
+    issue_data = {"journals": journals, "attachments": attachments}
+    assert [14] == [file["id"] for file in files_of_private(journals[4], issue_data)]
+    alone = {"journals": [entry(5, "15", notes="/to x@y.example", private_notes=True)], "attachments": attachments}
+    assert [15] == [file["id"] for file in files_of_private(alone["journals"][0], alone)]

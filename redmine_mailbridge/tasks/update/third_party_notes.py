@@ -1,0 +1,132 @@
+"""Mail to third parties: a private note that begins with `/to address …` goes to these addresses, and to no one else.
+
+Private notes go to no one otherwise, and public ones to the customer's side. So the two never mix: what is mailed to a
+third party is private in Redmine, where the customer cannot read it, and what the customer is mailed is public. Such a
+mail holds the note and the files that came with it; nothing of the customer, of other notes or of the conversation. It
+has a thread of its own, one for each set of addresses (`store/queries/conversations.py`), and a Message-ID and a marker
+of its own kind, by which replies are recognized (`policy/issue_match.py`).
+
+A note that cannot be mailed as it is goes to no one; another private note says why.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import structlog
+
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY
+from redmine_mailbridge.mail.mime.address_syntax import is_among
+from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.outgoing.conversation import Conversation
+from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
+from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
+from redmine_mailbridge.policy.issue_text import literal
+from redmine_mailbridge.policy.note_commands import NoteCommands, parse
+from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
+from redmine_mailbridge.store.issue_copy import IssueRow
+from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions
+from redmine_mailbridge.store.notices import NewNotice
+from redmine_mailbridge.store.queries.conversations import ConversationQueries
+from redmine_mailbridge.tasks.update.command_review import writers_of
+from redmine_mailbridge.tasks.update.command_rights import CommandRights
+from redmine_mailbridge.tasks.update.note_content import NoteContentComposer
+from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, files_of_private
+from redmine_mailbridge.tasks.update.note_variables import author_of, note_variables
+
+log = structlog.get_logger(__name__)
+
+MOST_ADDRESSES = 20
+"""How many addresses one note may name."""
+SHOWN = 10
+
+
+class ThirdPartyNotes:
+    """Decides the notes to third parties, as `AgentNoteMailer` does all others."""
+
+    def __init__(
+        self,
+        decisions: NoteDecisions,
+        mailer: IssueMailer,
+        content: NoteContentComposer,
+        queries: ConversationQueries,
+        *,
+        rights: CommandRights,
+        text_format: TextFormat,
+    ) -> None:
+        self._decisions = decisions
+        self._mailer = mailer
+        self._content = content
+        self._queries = queries
+        self._rights = rights
+        self._text_format = text_format
+
+    def take(
+        self, row: IssueRow, visible: VisibleIssue, entry: Mapping[str, Any], mailing: NoteMailPolicy
+    ) -> int | None:
+        """Given an issue and an agent's note on it, decide the note if it is for third parties. Return the number of
+        mails queued; None if it is not. Raise RateLimited when it must wait.
+        """
+        commands = parse(str(entry.get("notes") or ""))
+        if not commands.for_third_parties:
+            return None
+        what = f"note {int(entry['id'])} by {author_of(entry)}"
+        files = files_of_private(entry, visible.issue_data)
+        why_not = next(self._obstacles(row, entry, commands, mailing), "")
+        if why_not:
+            return self._not_mailed(row, entry, commands, f"{what}: not mailed to third parties: ", why_not)
+        content = self._content.compose(
+            AgentNote(commands.text, files), mailing, self._mailer.profiles[row.mailbox].redmine_url
+        )
+        people = self._mailer.reachable(commands.to, THIRD_PARTY)
+        thread = self._queries.third_party_thread(row.id, [person.address for person in people])
+        conversation = Conversation("", in_reply_to=thread[-1] if thread else "", references=thread)
+        mail = IssueMail(
+            THIRD_PARTY,
+            row,
+            f"j{int(entry['id'])}",
+            people,
+            note_variables(content, entry),
+            files=tuple(content.files),
+        )
+        composed = self._mailer.compose(mail, ReadableIssue(visible, conversation))
+        if not composed.mails:
+            return self._not_mailed(row, entry, commands, f"{what}: not mailed to third parties: ", composed.why_not)
+        line = f"{what}: mailed to third parties: {', '.join(copy.recipient for copy in composed.mails)}"
+        line += "".join(f"; {problem}" for problem in content.problems)
+        decision = NoteDecision(int(entry["id"]), row.id, 0.0, line)
+        queued = self._decisions.decide(decision, composed.mails, mail_id=row.mail_id)
+        log.info("third_parties.queued", issue=row.id, journal=int(entry["id"]), mails=len(composed.mails))
+        return len(composed.mails) if queued else 0
+
+    def _obstacles(
+        self, row: IssueRow, entry: Mapping[str, Any], commands: NoteCommands, mailing: NoteMailPolicy
+    ) -> Iterator[str]:
+        """Why a note is mailed to no one, the first reason first."""
+        if not entry.get("private_notes"):
+            yield "only a private note is: customers with an account can read this one in Redmine"
+        yield from commands.problems
+        if refusal := self._rights.refusal(writers_of(entry), row.project_id, mailing.command_users):
+            yield refusal
+        if others := ", ".join(name for name in commands.by_name if name != "/to"):
+            yield f"a note with /to can have no other command ({others})"
+        if commands.nomail:
+            yield "it also begins with /nomail"
+        if len(commands.to) > MOST_ADDRESSES:
+            yield f"it names more than {MOST_ADDRESSES} addresses"
+        if any(is_among(person.address, [row.requester.lower()]) for person in commands.to):
+            yield "it names the customer, to whom public notes are mailed"
+        if len(self._mailer.reachable(commands.to, THIRD_PARTY)) < len(commands.to):
+            yield "it names an address of our own, or one that cannot receive mail"
+        if not commands.text.strip():
+            yield "it has no text"
+
+    def _not_mailed(self, row: IssueRow, entry: Mapping[str, Any], commands: NoteCommands, what: str, why: str) -> int:
+        """Record that a note is mailed to no one, and tell the agents in a private note."""
+        number = int(entry["id"])
+        shown = ", ".join(person.address for person in commands.to[:SHOWN])
+        addresses = f" to {literal(shown, self._text_format)}" if shown else ""
+        text = f"The note {number} was not mailed{addresses}: {literal(why, self._text_format)}"
+        decision = NoteDecision(number, row.id, 0.0, f"{what}{why}")
+        notices = [NewNotice(f"third_party/{number}", text)]
+        self._decisions.decide(decision, mail_id=row.mail_id, notices=notices)
+        return 0

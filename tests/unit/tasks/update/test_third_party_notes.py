@@ -1,0 +1,194 @@
+"""Notes to third parties: to whom they go, with what, in which thread, and why others go to no one."""
+
+from typing import Any
+
+import pytest
+
+from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, new_mails, text_of, writes
+from tests.unit.tasks.update.test_agent_notes import files
+
+KIM, SUE, SAM = "kim@client.example", "sue@parts.example", "sam@parts.example"
+
+
+@pytest.fixture
+def values() -> dict[str, Any]:
+    """Notes may go to third parties; nothing else is mailed by itself."""
+    answers = {
+        "received": False,
+        "received_reply": False,
+        "closed": False,
+        "third_parties": True,
+        "command_roles": ["Agent"],
+    }
+    return {"mailboxes": {"desk": {"answers": answers}}, "outgoing": {"from_name": "{agent} via Example support"}}
+
+
+@pytest.fixture
+def asked(desk: HelpDesk) -> HelpDesk:
+    """Kim has written, and her mail is issue 1."""
+    desk.turn()
+    desk.mail(writes(f"Kim Client <{KIM}>", "Kim's printer", "It burns."))
+    desk.turn()
+    return desk
+
+
+def to_third_party(desk: HelpDesk, text: str, *, private: bool = True, **more: bytes) -> list[tuple[str, Any]]:
+    """An agent writes a note. Return the mails that leave by it."""
+    desk.redmine.writes(1, BOB, text, private=private, **more)
+    desk.turn()
+    return new_mails(desk)
+
+
+def told(desk: HelpDesk) -> list[str]:
+    """What the bridge tells the agents on the issue."""
+    entries = desk.redmine.issues[1]["journals"]
+    return [one["notes"] for one in entries if one["user"]["id"] == BRIDGE and one["private_notes"]]
+
+
+@pytest.mark.fault("O2")
+def test_a_note_goes_to_whom_it_names(asked: HelpDesk) -> None:
+    """The note and its files go to all whom it names, in one mail that says nothing of the customer; once."""
+    mails = to_third_party(asked, f"/to Sue <{SUE}>, {SAM}\nCan you deliver *today*?", plan=b"step 1")
+    asked.turn()
+    assert [SUE, SAM] == [to for to, _ in mails]
+    for _, mail in mails:
+        assert ("[#1] Example support", [("plan", b"step 1")]) == (mail["Subject"], files(mail))
+        assert f"Sue <{SUE}>, {SAM}" == mail["To"]
+        assert "Bob Builder via Example support <desk@example.com>" == mail["From"]
+        assert (None, None, None) == (mail["In-Reply-To"], mail["References"], mail["Auto-Submitted"])
+        assert "Can you deliver" in text_of(mail)
+        assert "/to" not in text_of(mail)
+        for secret in ("Kim", "client.example", "burns", "printer"):
+            assert secret not in mail.as_string()
+    assert [] == new_mails(asked)
+    assert f"by Bob Builder: mailed to third parties: {SUE}, {SAM}" in asked.story()
+
+
+def test_each_set_of_addresses_has_a_thread(asked: HelpDesk) -> None:
+    """A mail answers the one before it to the same addresses, not to others."""
+    first, second = (to_third_party(asked, f"/to {SUE}\nOne.")[0][1], to_third_party(asked, f"/to {SUE}, {SAM}\nTwo."))
+    third = to_third_party(asked, f"/to {SUE}\nThree.")[0][1]
+    assert None is second[0][1]["References"]
+    assert (first["Message-ID"], first["Message-ID"]) == (third["In-Reply-To"], third["References"])
+
+
+REFUSED = {
+    "it is public": (f"/to {SUE}\nHello", False, "only a private note is"),
+    "it names the customer": (f"/to {KIM}, {SUE}\nHello", True, "it names the customer"),
+    "it names us": (f"/to {SUE}, desk@example.com\nHello", True, "an address of our own"),
+    "it says nothing": (f"/to {SUE}", True, "it has no text"),
+    "it names no address": ("/to sue\nHello", True, "/to"),
+    "it has another command": (f"/to {SUE}\n/cc {SAM}\nHello", True, "can have no other command (/cc)"),
+    "it is not to be mailed": (f"/nomail\n/to {SUE}\nHello", True, "/nomail"),
+    "it names too many": (f"/to {' '.join(f'a{n}@parts.example' for n in range(21))}\nHello", True, "more than 20"),
+}
+
+
+@pytest.mark.fault("O2")
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_goes_to_no_one(asked: HelpDesk, name: str) -> None:
+    """A note that cannot be mailed as it stands is mailed to no one, and one private note says why."""
+    text, private, why = REFUSED[name]
+    assert [] == to_third_party(asked, text, private=private)
+    asked.turn()
+    assert [] == new_mails(asked)
+    (line,) = told(asked)
+    assert "was not mailed" in line
+    assert why in line.replace("\\", "")
+
+
+def test_other_private_notes_are_not_even_decided(asked: HelpDesk) -> None:
+    """A private note without the command goes to no one; made public later, it goes to the customer."""
+    assert [] == to_third_party(asked, "He never pays.")
+    asked.redmine.issues[1]["journals"][-1]["private_notes"] = False
+    asked.redmine.touch(1)
+    asked.turn()
+    assert [KIM] == [to for to, _ in new_mails(asked)]
+
+
+def test_without_the_setting_it_is_a_private_note(asked: HelpDesk) -> None:
+    """Nothing private is mailed unless the mailbox allows it; notes of that time are not mailed later."""
+    asked.change({"mailboxes": {"desk": {"answers": {"third_parties": False}}}})
+    assert [] == to_third_party(asked, f"/to {SUE}\nHello")
+    asked.change({"mailboxes": {"desk": {"answers": {"third_parties": True}}}})
+    asked.turn()
+    assert ([], []) == (new_mails(asked), told(asked))
+    assert [SUE] == [to for to, _ in to_third_party(asked, f"/to {SUE}\nHello again")]
+
+
+def test_notes_to_customers_may_be_off(asked: HelpDesk) -> None:
+    """It does not need `answers.notes`, and the issue or its project may be private."""
+    asked.change({"mailboxes": {"desk": {"answers": {"notes": "never"}}}})
+    asked.redmine.public = False
+    assert [SUE] == [to for to, _ in to_third_party(asked, f"/to {SUE}\nHello")]
+
+
+@pytest.mark.fault("O2")
+def test_a_note_is_looked_at_again_before_it_leaves(asked: HelpDesk) -> None:
+    """What was deleted, or addressed to somebody else, after it was queued is not sent."""
+    asked.post.answers["sue"] = "550 not now"
+    assert [] == to_third_party(asked, f"/to {SUE}\nHello")
+    next(one for one in asked.redmine.issues[1]["journals"] if one["user"]["id"] == BOB)["notes"] = f"/to {SAM}\nHello"
+    asked.post.answers.clear()
+    assert "does not name this address" in asked.command("queue", "retry", "--all").output
+    asked.turn()
+    assert [] == new_mails(asked)
+
+
+def test_the_customers_answer_does_not_know_of_it(asked: HelpDesk) -> None:
+    """The supplier replies to all; the next answer goes to the customer alone, and quotes the customer alone."""
+    ((_, mail),) = to_third_party(asked, f"/to {SUE}\nCan you deliver?")
+    reply = {"In_Reply_To": mail["Message-ID"], "Cc": KIM}
+    asked.mail(writes(SUE, f"Re: {mail['Subject']}", "Not before May. It costs 7 EUR.", **reply))
+    asked.turn()
+    (note,) = [one for one in asked.redmine.issues[1]["journals"] if "May" in one["notes"]]
+    assert note["private_notes"]
+    assert [] == new_mails(asked)
+    asked.redmine.writes(1, ANNA, "We have ordered it.")
+    asked.turn()
+    ((to, answer),) = new_mails(asked)
+    assert (KIM, "Re: Kim's printer", None) == (to, answer["Subject"], answer["Cc"])
+    assert "> It burns." in text_of(answer)
+    for secret in ("May", "parts.example", "7 EUR", "third_party"):
+        assert secret not in answer.as_string()
+
+
+def test_a_customer_who_puts_the_supplier_in_cc(asked: HelpDesk) -> None:
+    """Once an agent has written to somebody as a third party, that person is in Cc of no answer, whoever names them."""
+    to_third_party(asked, f"/to {SUE}\nCan you deliver?")
+    asked.mail(writes(KIM, "Re: [Desk - Bug #1] Kim's printer", "And?", Cc=f"{SUE}, boss@client.example"))
+    asked.turn()
+    asked.redmine.writes(1, ANNA, "We have ordered it.")
+    asked.turn()
+    assert {KIM, "boss@client.example"} == {to for to, _ in new_mails(asked)}
+
+
+def test_mail_that_does_not_arrive_is_reported(asked: HelpDesk) -> None:
+    """Agents hear in a private note that a third party did not get the mail."""
+    asked.post.answers["sue"] = "550 no such user"
+    to_third_party(asked, f"/to {SUE}\nHello")
+    asked.turn()
+    (line,) = told(asked)
+    assert SUE in line
+    assert "was not delivered" in line
+
+
+def test_only_who_may_use_commands(asked: HelpDesk) -> None:
+    """Not whose role in the project the settings do not name, nor what such a person has edited."""
+    asked.change({"mailboxes": {"desk": {"answers": {"command_roles": ["Manager"]}}}})
+    assert [] == to_third_party(asked, f"/to {SUE}\nHello")
+    asked.turn()
+    (line,) = told(asked)
+    assert "may not change who gets mail" in line
+
+
+def test_an_agent_who_puts_the_supplier_in_cc(asked: HelpDesk) -> None:
+    """The command does not bring a third party into the customer's conversation; the agents hear of it."""
+    to_third_party(asked, f"/to {SUE}\nCan you deliver?")
+    asked.redmine.writes(1, ANNA, f"/cc {SUE}, boss@client.example\nWe have ordered it.")
+    asked.turn()
+    assert {KIM, "boss@client.example"} == {to for to, _ in new_mails(asked)}
+    asked.turn()
+    (line,) = told(asked)
+    assert SUE in line
+    assert "as third parties" in line
