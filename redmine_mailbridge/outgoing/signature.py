@@ -18,13 +18,21 @@ _OF_MAIL = ("mailbox", "redmine_url", "now", "issue")
 
 @dataclass(frozen=True, slots=True)
 class TeamSignature:
-    """The signature of one mail, without its delimiter; both texts are "" if there is none. `names_agent`: it contains
-    the name of the agent who wrote the mail, so that the mail need not.
-    """
+    """The signature of one mail, without its delimiter; both texts are "" if there is none."""
 
     text: str = ""
     html: str = ""
-    names_agent: bool = False
+
+    def names(self, agent: str, anonymous: "TeamSignature") -> bool:
+        """Given an agent's name and the signature of the same template without one, return whether this names the
+        agent, in its text and in its HTML, so that the mail need not. The name may also be a part of other words in it.
+        """
+        in_html = markup.escape(agent)
+        return (
+            bool(agent)
+            and self.text.count(agent) > anonymous.text.count(agent)
+            and self.html.count(in_html) > anonymous.html.count(in_html)
+        )
 
 
 def signature_variables(variables: Mapping[str, Any], around: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,13 +44,13 @@ def signature_variables(variables: Mapping[str, Any], around: Mapping[str, Any])
     return {**{name: around[name] for name in _OF_MAIL if name in around}, "agent": {"name": agent}}
 
 
-def as_signature(text: str, html: str, agent: str) -> TeamSignature:
-    """Given what the template gave (no HTML: it is made from the text) and the agent's name in it, return the
-    signature, without the delimiter that the template may have itself.
+def as_signature(text: str, html: str) -> TeamSignature:
+    """Given what the template gave (no HTML: it is made from the text), return the signature, without the delimiter
+    that the template may have itself.
     """
     delimiter = _DELIMITER.match(text)
     words = text[delimiter.end() if delimiter is not None else 0 :].strip("\n").rstrip()
     if not words.strip():
         return TeamSignature()
     page = html.strip() or "<br>\n".join(markup.escape(line) for line in words.splitlines())
-    return TeamSignature(words, page, bool(agent) and agent in words)
+    return TeamSignature(words, page)

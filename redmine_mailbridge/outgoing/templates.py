@@ -93,8 +93,8 @@ class Templates:
         render: Callable[[str, str, Mapping[str, Any]], Rendered], kind: str, language: str,
         variables: Mapping[str, Any], around: Mapping[str, Any],
     ) -> Rendered:  # fmt: skip
-        signature = _signature(render, kind, language, variables, around)
-        if signature.names_agent:
+        signature, names_agent = _signature(render, kind, language, variables, around)
+        if names_agent:
             variables = {**variables, "note": {**variables["note"], "signed": True}}
         inner = render(kind, language, variables)
         values = {
@@ -241,12 +241,17 @@ def check_templates(templates: Templates, language: str, kinds: Iterable[str] = 
 def _signature(
     render: Callable[[str, str, Mapping[str, Any]], Rendered], kind: str, language: str,
     variables: Mapping[str, Any], around: Mapping[str, Any],
-) -> TeamSignature:  # fmt: skip
+) -> tuple[TeamSignature, bool]:  # fmt: skip
+    """The signature of a mail, and whether it names the agent who wrote it."""
     if kind in UNSIGNED:
-        return TeamSignature()
+        return TeamSignature(), False
     values = signature_variables(variables, around)
-    rendered = render(SIGNATURE, language, values)
-    return as_signature(rendered.text, rendered.html, values["agent"]["name"])
+    agent, rendered = values["agent"]["name"], render(SIGNATURE, language, values)
+    signature = as_signature(rendered.text, rendered.html)
+    if agent not in signature.text:
+        return signature, False
+    anonymous = render(SIGNATURE, language, {**values, "agent": {"name": ""}})
+    return signature, signature.names(agent, as_signature(anonymous.text, anonymous.html))
 
 
 def _without_signature(templates: Templates, language: str) -> list[str]:
@@ -255,7 +260,7 @@ def _without_signature(templates: Templates, language: str) -> list[str]:
         rendered = templates.render(SIGNATURE, language, EXAMPLES[SIGNATURE])
     except SettingsError:
         return []
-    signature = as_signature(rendered.text, rendered.html, "")
+    signature = as_signature(rendered.text, rendered.html)
     shown = {"text": signature.text, "html": signature.html}
     frame = templates.render(FRAME, language, {**EXAMPLES[FRAME], "signature": shown})
     missing = signature.text not in frame.text or (frame.html and signature.html not in frame.html)

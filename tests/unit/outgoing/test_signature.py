@@ -173,3 +173,21 @@ def test_a_mailbox_has_a_signature_of_its_own(desk: HelpDesk, tmp_path: Path) ->
     ends = [text[text.rindex("\n\n-- ") :].rstrip("\n") for text in texts]
     assert ["\n\n-- \nDesk", "\n\n-- \nBob Builder\nDesk"] == ends
     assert 1 == texts[1].count("Bob Builder")
+
+
+@pytest.mark.fault("A36-4")
+@pytest.mark.parametrize(("text", "html", "in_text", "in_html"), [
+    ("Bob Builders Ltd", "", 1, 1),
+    ("{{ agent.name }}\nBob Builders Ltd", "", 0, 0),
+    (f"{{{{ agent.name }}}}\n{LINE}", f"<b>{IN_HTML}</b>", 1, 1),
+    (LINE, f"<b>{{{{ agent.name }}}}</b><br>{IN_HTML}", 1, 1),
+])  # fmt: skip
+def test_a_mail_is_signed_if_its_signature_is_not(
+    tmp_path: Path, text: str, html: str, in_text: int, in_html: int
+) -> None:
+    """The mail is signed with the agent's name, unless the signature has it in the text and in the HTML; a name of
+    which the company's begins with the same words is not the agent's.
+    """
+    mail = answer(Templates(signed(tmp_path, text, html=html)), author="Bob Builder", signed=False)
+    above, page = mail.text.partition("\n-- \n")[0], mail.html.partition("-- <br>")[0]
+    assert (in_text, in_html) == (above.count("Bob Builder"), page.count("Bob Builder"))
