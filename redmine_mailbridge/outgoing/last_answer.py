@@ -31,14 +31,19 @@ log = structlog.get_logger(__name__)
 
 ADDRESS_LENGTH = 120
 """Characters of an address that are shown; longer ones are cut."""
+SET_ASIDE = 3600.0
+"""Seconds for which a field is not written after Redmine failed on a request with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldPlace:
-    """The custom field of a mailbox's issues, by name or id, and the time zone of its times (None: this machine's)."""
+    """The custom field of a mailbox's issues, by name or id, the time zone of its times (None: this machine's), and
+    whether notes are mailed.
+    """
 
     name: str
     zone: dt.tzinfo | None = None
+    notes_are_mailed: bool = True
 
 
 Place = tuple[int, str, str, str]
@@ -131,12 +136,15 @@ class LastAnswerField:
         self._lock = threading.Lock()
         self._pending: dict[int, _PendingValue] = {}
         self._refused_at: dict[Place, float] = {}
+        self._set_aside: dict[int, float] = {}
 
-    def due(self, issue: int) -> CustomFieldValue | None:
+    def due(self, issue: int, *, alone: bool = False) -> CustomFieldValue | None:
         """As `Piggyback.due`. No request, if the names of the project's custom fields are cached."""
         try:
             pending = self._due(issue)
         except MailbridgeError as error:
+            if alone:
+                raise
             log.warning("last_answer.unknown", issue=issue, reason=str(error))
             return None
         with self._lock:
@@ -164,13 +172,23 @@ class LastAnswerField:
         if pending is not None:
             self._refuse(pending, why)
 
+    def set_aside(self, issue: int) -> None:
+        """As `Piggyback.set_aside`."""
+        now = self._clock()
+        with self._lock:
+            self._pending.pop(issue, None)
+            self._set_aside = {other: at for other, at in self._set_aside.items() if now - at < SET_ASIDE}
+            self._set_aside[issue] = now
+
     def _due(self, issue: int) -> _PendingValue | None:
         row = self._issues.get(issue)
         place = self._places.get(row.mailbox) if row is not None else None
-        if row is None or place is None:
+        set_aside = self._set_aside.get(issue)
+        if row is None or place is None or (set_aside is not None and self._clock() - set_aside < SET_ASIDE):
             return None
         rows = self._answers.of_issue(issue)
-        value = last_answer(rows, row.requester, place.zone, held=self._answers.a_note_is_held(issue))
+        held = place.notes_are_mailed and self._answers.a_note_is_held(issue)
+        value = last_answer(rows, row.requester, place.zone, held=held)
         written = self._answers.written(issue, place.name)
         if not value or (written is not None and (written.refused or written.value == value)):
             return None

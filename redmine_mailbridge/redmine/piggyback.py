@@ -1,23 +1,27 @@
 """A custom field that is written together with a request that is sent anyway, so that it costs no request of its own.
 
-It must never make that request fail: the request is sent again without it if Redmine rejects both (422).
+It must never make that request fail: the request is sent again without it if Redmine rejects both (422), and is
+repeated without it if Redmine fails (500).
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from redmine_mailbridge.errors import RedmineRefused
+from redmine_mailbridge.errors import RedmineRefused, RedmineUnclear
 
 CustomFieldValue = Mapping[str, Any]
 """A custom field as the API takes it: {"id": 5, "value": "a text"}."""
 
 
 class Piggyback(Protocol):
-    """What knows the value of such a field. No method raises MailbridgeError. Safe to share among threads."""
+    """What knows the value of such a field. No method raises MailbridgeError, unless it says so. Safe to share among
+    threads.
+    """
 
-    def due(self, issue: int) -> CustomFieldValue | None:
+    def due(self, issue: int, *, alone: bool = False) -> CustomFieldValue | None:
         """Given an issue that the bridge's own user is about to write to, return the field to set, if its value has
-        changed; None otherwise.
+        changed; None otherwise. `alone`: the field is all that is written; raise MailbridgeError if the value, or the
+        field, cannot be found out now.
         """
 
     def confirm(self, issue: int, issue_data: Mapping[str, Any]) -> None:
@@ -25,6 +29,11 @@ class Piggyback(Protocol):
 
     def reject(self, issue: int, why: str) -> None:
         """Given an issue whose request Redmine accepted only without the field, record that, and why."""
+
+    def set_aside(self, issue: int) -> None:
+        """Given an issue on which Redmine failed while the field was set, let it not be due for a while: the field, or
+        a plugin that watches it, may be the cause.
+        """
 
 
 def send_with_field(
@@ -44,6 +53,10 @@ def send_with_field(
             raise
         send(body)
         piggyback.reject(issue, str(error))
+    except RedmineUnclear as error:
+        if not error.settle:
+            piggyback.set_aside(issue)
+        raise
 
 
 def _with_field(body: Mapping[str, Any], field: CustomFieldValue) -> dict[str, Any]:

@@ -166,9 +166,10 @@ class Writer:
 
     def write_due_field(self, issue: int) -> bool:
         """Given an issue, write the custom field that is due (`piggyback.py`) in a request of its own. Return whether
-        one was. Twice is once, so nothing is unclear. Two requests; none if nothing is due.
+        one was. Twice is once, so nothing is unclear. Two requests; none if nothing is due. Raise MailbridgeError if it
+        is not known what is due.
         """
-        due = self._piggyback.due(issue) if self._piggyback is not None else None
+        due = self._piggyback.due(issue, alone=True) if self._piggyback is not None else None
         if self._piggyback is None or due is None:
             return False
         try:

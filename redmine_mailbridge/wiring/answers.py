@@ -24,7 +24,7 @@ def answer_field(settings: Settings, store: Store, metadata: MetadataCache) -> L
     """The field that is written together with other requests; None if no mailbox has one."""
     zones = _zones(settings)
     places = {
-        name: FieldPlace(box.issue.last_answer_field, zones[name])
+        name: FieldPlace(box.issue.last_answer_field, zones[name], box.answers.notes != "never")
         for name, box in settings.mailboxes.items()
         if box.issue.last_answer_field is not None
     }

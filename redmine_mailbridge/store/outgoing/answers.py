@@ -16,7 +16,7 @@ from redmine_mailbridge.store.due import within
 from redmine_mailbridge.store.notices import HELD, NewNotice, notify
 from redmine_mailbridge.store.outgoing.adding import NewAnswer, counter
 from redmine_mailbridge.store.outgoing.rows import QUEUED
-from redmine_mailbridge.store.tables import answer, field_written, notice, outbox
+from redmine_mailbridge.store.tables import answer, field_written, journal, notice, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 
 ANSWER = "answer"
@@ -96,10 +96,14 @@ class MailedAnswers:
             db.execute(sa.update(outbox).where(outbox.c.id.in_(ids)).values(report_due=False))
 
     def a_note_is_held(self, issue: int) -> bool:
-        """Whether a note of the issue waits for a rate limit, and the issue has a notice about it."""
+        """Whether a note of the issue waits for a rate limit, and the issue has a notice about it. A note that is
+        private now, or was deleted, waits no more.
+        """
+        key = sa.literal(HELD) + sa.cast(journal.c.id, sa.Text)
+        public = sa.exists().where(journal.c.issue == issue, journal.c.private.is_(False), notice.c.key == key)
         key = sa.literal(HELD) + sa.cast(answer.c.journal, sa.Text)
         decided = sa.exists().where(answer.c.issue == issue, notice.c.key == key)
-        held = sa.select(notice.c.id).where(notice.c.issue == issue, notice.c.key.startswith(HELD), ~decided)
+        held = sa.select(notice.c.id).where(notice.c.issue == issue, notice.c.key.startswith(HELD), public, ~decided)
         with self._database.read() as db:
             return is_there(db, held)
 

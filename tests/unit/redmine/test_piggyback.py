@@ -19,8 +19,8 @@ class Due:
         self.field = field
         self.rejected: list[str] = []
 
-    def due(self, issue: int) -> CustomFieldValue | None:
-        assert 5 == issue
+    def due(self, issue: int, *, alone: bool = False) -> CustomFieldValue | None:
+        assert (5, False) == (issue, alone)
         return self.field
 
     def confirm(self, issue: int, issue_data: Mapping[str, Any]) -> None:
@@ -28,6 +28,10 @@ class Due:
 
     def reject(self, issue: int, why: str) -> None:
         self.rejected.append(f"{issue}: {why}")
+
+    def set_aside(self, issue: int) -> None:
+        assert 5 == issue
+        self.field = None
 
 
 def sent(piggyback: Due, *errors: Exception) -> list[Any]:
@@ -73,4 +77,14 @@ def test_other_failures_are_the_requests_own(errors: list[Exception]) -> None:
     due = Due(FIELD)
     with pytest.raises(type(errors[-1]), match=str(errors[-1])):
         sent(due, *errors)
+    assert [] == due.rejected
+
+
+@pytest.mark.fault("A36-2")
+def test_a_failure_of_redmine_with_the_field() -> None:
+    """After an internal error the field is set aside, so that the same request is repeated without it."""
+    due = Due(FIELD)
+    with pytest.raises(RedmineUnclear):
+        sent(due, RedmineUnclear("internal error (500)", settle=False))
+    assert [BODY] == sent(due)
     assert [] == due.rejected

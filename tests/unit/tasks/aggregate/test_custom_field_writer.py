@@ -113,8 +113,8 @@ class Along:
     def __init__(self) -> None:
         self.results: list[tuple[int, str]] = []
 
-    def due(self, issue: int) -> dict[str, Any]:
-        assert issue < 7  # never asked of a project
+    def due(self, issue: int, *, alone: bool = False) -> dict[str, Any]:
+        assert (True, False) == (issue < 7, alone)  # never asked of a project
         return {"id": FIRST["id"], "value": "today"}
 
     def confirm(self, issue: int, issue_data: Mapping[str, Any]) -> None:
@@ -122,6 +122,9 @@ class Along:
 
     def reject(self, issue: int, why: str) -> None:
         self.results.append((issue, why))
+
+    def set_aside(self, issue: int) -> None:
+        raise AssertionError(issue)
 
 
 def test_a_field_goes_along_with_the_figures(redmine: Fields, tiny: Tiny, results: AggregateResults) -> None:

@@ -249,6 +249,42 @@ def test_it_is_not_a_keyword(desk: HelpDesk) -> None:
     assert "" == field(desk, 2)
 
 
+@pytest.mark.fault("A36-1")
+def test_what_is_due_at_once_stays_due_while_redmine_does_not_answer(
+    desk: HelpDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project, of which the field is one, cannot be read after the mail was sent: the field is written later."""
+    report(desk, "field_at_once")
+    answer(desk)
+    route = desk.redmine._route
+
+    def without_projects(method: str, path: list[str], *others: Any) -> Any:
+        return 503 if path[0] == "projects" else route(method, path, *others)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(desk.redmine, "_route", without_projects)
+        desk.turn()
+    assert "" == field(desk)
+    desk.turn()
+    assert field(desk).endswith(f" to {KIM}, 1 in Cc")
+
+
+@pytest.mark.fault("A36-2")
+def test_a_field_at_which_redmine_fails(desk: HelpDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redmine answers 500 to each request that sets the field: the customer's reply is a note all the same, once."""
+    answer(desk)
+    noted = desk.redmine._noted
+
+    def failing(number: int, values: dict[str, Any], user: int) -> Any:
+        return 500 if "custom_fields" in values else noted(number, values, user)
+
+    monkeypatch.setattr(desk.redmine, "_noted", failing)
+    desk.mail(writes(f"Kim <{KIM}>", "Re: [#1] Printer on fire", "It burns again.", In_Reply_To=_last_id(desk)))
+    for _ in range(2):
+        desk.turn()
+    assert 1 == sum("It burns again." in one["notes"] for one in desk.redmine.issues[1]["journals"])
+
+
 def _last_id(desk: HelpDesk) -> str:
     """The Message-ID of the last mail that left."""
     import email

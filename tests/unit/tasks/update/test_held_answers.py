@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.tasks.update.held_answers import WORTH_A_NOTICE
-from tests.helpdesk import BOB, BRIDGE, HelpDesk, writes
+from tests.helpdesk import BOB, BRIDGE, HelpDesk, sent_mails, writes
 
 KIM = "kim@client.example"
 
@@ -115,3 +115,35 @@ def test_two_at_once(desk: HelpDesk) -> None:
         desk.turn(one)
         desk.turn(other)
     assert 1 == len(notes(desk))
+
+
+@pytest.mark.fault("A36-3")
+@pytest.mark.parametrize("how", ["private", "deleted", "not mailed any more"])
+def test_a_note_that_waits_no_more(desk: HelpDesk, how: str) -> None:
+    """A note that was held back, and then is made private or deleted, or whose mailing is switched off, waits for
+    nothing: the field does not go on saying that one waits.
+    """
+    for number in range(10):
+        desk.redmine.writes(1, BOB, f"Note {number}.")
+    desk.turn()
+    held = desk.redmine.writes(1, BOB, "The eleventh.")
+    for _ in range(2):
+        desk.turn()
+    match how:
+        case "private":
+            desk.redmine.journal(held)["private_notes"] = True
+        case "deleted":
+            desk.redmine.issues[1]["journals"].remove(desk.redmine.journal(held))
+        case _:
+            desk.change({"mailboxes": {"desk": {"answers": {"notes": "never"}}}})
+    desk.redmine.touch(1)
+    desk.turn()
+    desk.mail(writes(f"Kim <{KIM}>", "Re: [#1] Printer on fire", "Again.", In_Reply_To=_last_id(desk)))
+    desk.turn()
+    (value,) = (one["value"] for one in desk.redmine.issues[1]["custom_fields"])
+    assert value.endswith(f" to {KIM}")
+
+
+def _last_id(desk: HelpDesk) -> str:
+    """The Message-ID of the last mail that left."""
+    return str(sent_mails(desk)[-1][1]["Message-ID"])
