@@ -105,3 +105,10 @@ def test_tables_of_tests_stand_in_the_requirements_alone() -> None:
         file, _, function = named.partition("::")
         assert (ROOT / file).is_file(), named
         assert not function or f"def {function}(" in (ROOT / file).read_text("utf-8"), named
+
+
+@pytest.mark.fault("A36-5")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_page_begins_with_its_title(page: Path) -> None:
+    """A page of the documentation begins with its title: no row of a table has got above it."""
+    assert page.read_text("utf-8").startswith("# ")
