@@ -7,6 +7,7 @@ must never keep a message from its issue.
 """
 
 import datetime as dt
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.piggyback import CustomFieldValue
 from redmine_mailbridge.redmine.text_cleaning import clean_line, same_text
 from redmine_mailbridge.redmine.text_field import TextField, text_field
+from redmine_mailbridge.store.due import APART
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.outgoing.answers import REFUSED_WITHIN, MailedAnswer, MailedAnswers
 from redmine_mailbridge.store.outgoing.rows import BOUNCED, DISCARDED, FAILED, LIMIT_REACHED, QUEUED, SENT
@@ -71,14 +73,17 @@ def moment_in(at: float, zone: dt.tzinfo | None) -> str:
     return str(moment if zone is None else moment.in_zone(zone))
 
 
-def last_answer(rows: Sequence[MailedAnswer], requester: str, zone: dt.tzinfo | None, *, held: bool) -> str:
-    """Given the mails about an issue that contain agents' notes, newest first, its requester's address, and whether a
-    note is held back by a rate limit, return what the field shows; "" if there is nothing to show. Pure.
+def last_answer(
+    rows: Sequence[MailedAnswer], requester: str, zone: dt.tzinfo | None, *, held: bool, now: float = math.inf
+) -> str:
+    """Given the mails about an issue that contain agents' notes, newest first, its requester's address, whether a note
+    is held back by a rate limit, and the time, return what the field shows; "" if there is nothing to show. Pure.
 
-    It contains no words of a mail server and no text of a note: anyone who sees the field may read it.
+    A mail that was sent in the future, before the clock was set back, counts as older than all others. The text
+    contains no words of a mail server and no text of a note: anyone who sees the field may read it.
     """
     accepted = [row for row in rows if row.sent_at is not None]
-    last = max(accepted, key=lambda row: (row.sent_at or 0.0, row.id), default=None)
+    last = max(accepted, key=lambda row: (_past(row.sent_at, now), row.id), default=None)
     parts: list[str] = []
     lost = [row for row in rows if row.state in {FAILED, BOUNCED} and row.sent_at is None]
     if last is not None:
@@ -91,6 +96,11 @@ def last_answer(rows: Sequence[MailedAnswer], requester: str, zone: dt.tzinfo | 
     if held or any(row.state == QUEUED and row.reason == LIMIT_REACHED for row in rows):
         parts.append("another one waits for a sending limit" if parts else "waits for a sending limit")
     return "; ".join(parts)
+
+
+def _past(sent_at: float | None, now: float) -> float:
+    """When a mail was sent; 0 if that is in the future."""
+    return 0.0 if sent_at is None or sent_at > now + APART else sent_at
 
 
 def _handed_over(rows: Sequence[MailedAnswer], requester: str, zone: dt.tzinfo | None) -> str:
@@ -188,7 +198,7 @@ class LastAnswerField:
             return None
         rows = self._answers.of_issue(issue)
         held = place.notes_are_mailed and self._answers.a_note_is_held(issue)
-        value = last_answer(rows, row.requester, place.zone, held=held)
+        value = last_answer(rows, row.requester, place.zone, held=held, now=self._answers.clock())
         written = self._answers.written(issue, place.name)
         if not value or (written is not None and (written.refused or written.value == value)):
             return None

@@ -73,7 +73,7 @@ class MailedAnswers:
 
     def limited(self, reason: str, *, seconds: float) -> list[MailedAnswer]:
         """The mails that have waited for so many seconds, the last time for this reason, oldest first."""
-        over = outbox.c.created_at <= self.clock() - seconds
+        over = ~within(outbox.c.created_at, self.clock(), seconds)
         return self._rows(outbox.c.state == QUEUED, outbox.c.reason == reason, over, limit=NEWEST)[::-1]
 
     def due(self) -> list[MailedAnswer]:

@@ -101,7 +101,7 @@ class AnswerReports:
         """The rows of the messages that no recipient waits for, or has for too long."""
         now = self._answers.clock()
         waiting = {row.message_id for row in self._answers.of_issue(issue) if row.state == QUEUED}
-        return [row for row in rows if row.message_id not in waiting or now - (row.sent_at or 0.0) >= PATIENCE]
+        return [row for row in rows if row.message_id not in waiting or abs(now - (row.sent_at or 0.0)) >= PATIENCE]
 
     def _notices(self, rows: Sequence[MailedAnswer], policy: ReportPolicy) -> list[NewNotice]:
         """One notice for each message, about the recipients to whom it was sent since the last run."""

@@ -118,3 +118,13 @@ def test_who_is_shown_does_not_depend_on_the_order() -> None:
     copies = [row(1, LEE), row(2, KIM), row(3, MAX)]
     values = {last_answer(list(some), KIM, BERLIN, held=False) for some in itertools.permutations(copies)}
     assert {f"2026-11-28 14:05 to {KIM}, 2 in Cc"} == values
+
+
+@pytest.mark.fault("A36-6")
+def test_a_clock_that_was_set_back() -> None:
+    """A mail that was sent while the clock was years ahead is the last one only until the next is sent."""
+    first, second = row(1, at=AT + 315_360_000), row(2, message="m2")
+    assert f"2026-11-28 14:05 to {KIM}" == last_answer([second, first], KIM, BERLIN, held=False, now=AT + 60)
+    lost = row(3, state=FAILED, message="m3")
+    shown = last_answer([lost, first], KIM, BERLIN, held=False, now=AT + 60)
+    assert shown.endswith(f" to {KIM}; not delivered to {KIM}")

@@ -1,8 +1,11 @@
 """What the store says of the notes that were mailed about an issue."""
 
+from dataclasses import replace
+
 import pytest
 
 from redmine_mailbridge.outgoing.rate_limits import held_back
+from redmine_mailbridge.store.issue_copy import IssueCopy, JournalRow
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions
 from redmine_mailbridge.store.notices import NewNotice, Notices
@@ -87,13 +90,20 @@ def test_when_a_day_ends(answers: MailedAnswers, outbox: Outbox, clock: Clock) -
 
 
 def test_a_note_that_is_held_back(answers: MailedAnswers, store: Store) -> None:
-    """It is held until it is decided."""
+    """It is held until it is decided, is private or is deleted."""
     notices, decisions = Notices(store.database, answers.clock), NoteDecisions(store.database, answers.clock)
+    copy = IssueCopy(store.database, answers.clock)
+    note = JournalRow(12, 5, 100.0, 3, "Bob Builder", "agent", has_notes=True, private=False)
+    copy.save_journals(5, [note])
     assert not answers.a_note_is_held(5)
     notices.add(5, None, NewNotice("held/12", "It waits."))
     notices.add(5, None, NewNotice("held/12", "Again."))
     assert ["It waits."] == [one.text for one in notices.unreported()]
     assert (True, False) == (answers.a_note_is_held(5), answers.a_note_is_held(6))
+    for others in ([], [replace(note, private=True)], [replace(note, id=13)]):
+        copy.save_journals(5, others)
+        assert not answers.a_note_is_held(5)
+    copy.save_journals(5, [note])
     decisions.decide(NoteDecision(12, 5, 0.0, "mailed"))
     assert not answers.a_note_is_held(5)
 

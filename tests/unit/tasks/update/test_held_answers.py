@@ -147,3 +147,18 @@ def test_a_note_that_waits_no_more(desk: HelpDesk, how: str) -> None:
 def _last_id(desk: HelpDesk) -> str:
     """The Message-ID of the last mail that left."""
     return str(sent_mails(desk)[-1][1]["Message-ID"])
+
+
+@pytest.mark.fault("A36-6")
+def test_the_clock_was_set_back_while_a_mail_waits(desk: HelpDesk) -> None:
+    """A mail that waits for the daily limit since a time that is in the future now is named all the same."""
+    desk.change({"outgoing": {"daily_limit": 1}})
+    for number in range(2):
+        desk.redmine.writes(1, BOB, f"Note {number}.")
+    desk.turn()
+    with desk.application() as made, made.store.database.write() as db:
+        db.execute(sa.text("UPDATE outbox SET created_at = created_at + 864000"))
+    for _ in range(2):
+        desk.turn()
+    (note,) = notes(desk)
+    assert "the limit of 1 messages a day is reached" in note
