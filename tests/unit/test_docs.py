@@ -32,6 +32,26 @@ def test_links(page: Path) -> None:
     assert [] == [(target.name, anchor) for target, anchor in headings if anchor not in anchors(target)]
 
 
+def test_pictures() -> None:
+    """Each picture is there, has a description for those who do not see it, and is small; each is shown by a page."""
+    shown = [
+        (words, page.parent / file)
+        for page in PAGES
+        for words, file in re.findall(r"!\[([^\]]*)\]\(([^):\s]+)\)", page.read_text("utf-8"))
+    ]
+    assert [] == [file.name for words, file in shown if len(words.split()) < 3 or not file.is_file()]
+    there = set((ROOT / "docs" / "pictures").iterdir())
+    assert {file.resolve() for _, file in shown} == there
+    assert [] == [file.name for file in there if file.stat().st_size > 200_000]
+
+
+def test_each_page_is_linked_from_the_readme() -> None:
+    """Whoever starts at the README finds every page."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    pages = [str(page.relative_to(ROOT)) for page in PAGES if page.is_relative_to(ROOT / "docs")]
+    assert [] == [page for page in pages if f"]({page})" not in readme]
+
+
 def test_the_readme_has_no_long_line() -> None:
     """It is read in a terminal, too: at most 120 characters."""
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
