@@ -4,6 +4,7 @@ Only files of the note itself are sent: a picture that it names is never looked 
 may have come with a private note.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import PurePath
@@ -16,6 +17,7 @@ from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.outgoing.message import OutgoingFile
 from redmine_mailbridge.outgoing.personal_names import as_written
 from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.redmine.size_limits import CUT_MARK
 from redmine_mailbridge.redmine.users import Users
 from redmine_mailbridge.settings.value_types import format_size
 from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy
@@ -41,7 +43,10 @@ MOST_MISFITS = 3
 """Pictures of a note that are downloaded and do not fit even scaled; after them, none that is larger than what is left
 of the limit is downloaded.
 """
+LARGEST_TEXT = 10_000_000
+"""Bytes of the file with the whole text of a reply by mail that is cut in its note: text, not a file of the note."""
 TYPE = "application/octet-stream"
+_TEXT_FILE = re.compile(r"mail-text(?:-[0-9]{1,6})?\.txt")
 
 
 @dataclass(slots=True)
@@ -72,7 +77,9 @@ class NoteContentComposer:
         for attachment in note.files:
             names = [key for key, number in keys.items() if number == _number(attachment)]
             may_scale = bool(names) and misfits < MOST_MISFITS
-            data = self._download(attachment, LARGEST_PICTURE if may_scale else room, content)
+            whole_text = _is_whole_text(note.text, attachment)
+            most = LARGEST_PICTURE if may_scale else LARGEST_TEXT if whole_text else room
+            data = self._download(attachment, most, content)
             if data is None:
                 continue
             picture = self._scaled(attachment, data, policy, content) if names else None
@@ -84,6 +91,9 @@ class NoteContentComposer:
             else:
                 content_type = str(attachment.get("content_type") or TYPE)
                 file = OutgoingFile(_name(attachment), content_type, data, attachment=_number(attachment))
+            if whole_text:
+                content.files.append(file)
+                continue
             if len(file.content) > room:
                 misfits += picture is not None
                 content.left_out.append(f"{_name(attachment)} ({format_size(len(file.content))})")
@@ -135,6 +145,13 @@ class NoteContentComposer:
         except pictures.PictureUnusable as error:
             content.problems.append(f"picture {_name(attachment)}: attached only, {error}")
             return None
+
+
+def _is_whole_text(note: str, attachment: Mapping[str, Any]) -> bool:
+    """Given a note and one of its files, return whether the note is a part of a message whose whole text is in the
+    file: that is sent whatever the limit of files is.
+    """
+    return CUT_MARK.strip() in note and _TEXT_FILE.fullmatch(_name(attachment)) is not None
 
 
 def user_names(people: Users) -> Callable[[str], str]:

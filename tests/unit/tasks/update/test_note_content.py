@@ -197,3 +197,17 @@ def test_pictures_that_do_not_fit_are_not_all_downloaded(desk: HelpDesk) -> None
     assert ["small.png"] == list(shown(mail))
     text = mail.get_body(("plain",)).get_content()
     assert 12 == sum(f"- p{number}.png (" in text for number in range(12))
+
+
+@pytest.mark.fault("A36-7")
+def test_the_whole_text_of_a_cut_reply_is_no_file_of_the_limit(desk: HelpDesk) -> None:
+    """The file with the whole text of a long reply by mail leaves with its beginning, whatever the limit of files is;
+    other files, and one that is only called so, are within the limit.
+    """
+    desk.change({"mailboxes": {"desk": {"answers": {"max_attachments": 0}}}})
+    asked(desk)
+    files = {"mail-text.txt": b"All of it.", "other.txt": b"x"}
+    mail = note(desk, "The beginning.\n\n[…]", **files)
+    assert ["mail-text.txt"] == attached(mail)
+    assert "other.txt (1B)" in str(mail.get_body(("plain",)).get_content())
+    assert [] == attached(note(desk, "No beginning.", **files))
