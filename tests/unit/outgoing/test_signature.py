@@ -15,8 +15,8 @@ from redmine_mailbridge.outgoing.template_variables import EXAMPLES, KINDS
 from redmine_mailbridge.outgoing.templates import Rendered, Templates, check_templates
 from tests.helpdesk import BOB, HelpDesk, text_of, writes
 
-TO_CUSTOMERS = {"received", "received_reply", "refused", "registration", "answer", "closed", "reminder"}
-OTHERS = {"withheld", "escalation", "budget", "alert"}
+SIGNED = {"received", "received_reply", "refused", "registration", "answer", "closed", "reminder", "third_party"}
+UNSIGNED = {"withheld", "escalation", "budget", "alert"}
 KIM = "Kim Client <kim@client.example>"
 LINE = "Example Ltd & Sons, 1 Main Street"
 IN_HTML = "Example Ltd &amp; Sons, 1 Main Street"
@@ -47,15 +47,15 @@ def test_without_a_template_no_mail_has_a_signature(kind: str) -> None:
 
 
 def test_all_kinds_are_sorted_into_signed_and_unsigned(tmp_path: Path) -> None:
-    """Customers' mail ends with the signature, once, behind "-- "; mail to the team and to admins has none."""
+    """Mail to customers and third parties ends with the signature, once, behind "-- "; mail to the team and to admins has none."""
     templates = Templates(signed(tmp_path, LINE))
-    assert TO_CUSTOMERS | OTHERS | {"frame", "signature"} == set(KINDS)
-    for kind in TO_CUSTOMERS:
+    assert SIGNED | UNSIGNED | {"frame", "signature"} == set(KINDS)
+    for kind in SIGNED:
         mail = templates.preview(kind, "en")
         assert mail.text.endswith(f"\n\n-- \n{LINE}\n"), kind
         assert (1, 1) == (mail.text.count(LINE), mail.html.count(IN_HTML))
         assert re.search(rf'class="faint moz-signature"[^>]*>-- <br>\n{IN_HTML}</td>\n</tr>\n</table>', mail.html), kind
-    for kind in OTHERS:
+    for kind in UNSIGNED:
         mail = templates.preview(kind, "en")
         assert (False, False) == (LINE in mail.text, IN_HTML in mail.html)
 
