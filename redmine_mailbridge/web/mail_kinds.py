@@ -9,7 +9,7 @@ MAIL_KINDS: Final = {
     "withheld": "notice of a withheld reply",
     "registration": "account notice",
     "answer": "agent's answer",
-    "third_party": "mail to third parties",
+    "third_party": "third-party mail",
     "closed": "closing notice",
     "reminder": "reminder",
     "escalation": "escalation",

@@ -8,6 +8,7 @@ import pytest
 from redmine_mailbridge.tasks.receive.admin_decisions import DONE
 from redmine_mailbridge.web import formatting, i18n, routes
 from redmine_mailbridge.web.context import MENU
+from redmine_mailbridge.web.mail_kinds import MAIL_KINDS
 from redmine_mailbridge.web.pages.tasks import FUNCTIONS
 from tests.unit.web.site import Site
 
@@ -28,8 +29,17 @@ def texts() -> set[str]:
         | set(formatting.TONES)
         | set(DONE.values())
         | set(FUNCTIONS.values())
+        | set(MAIL_KINDS.values())
     )
     return found | {text for pair in routes.ERRORS.values() for text in pair}
+
+
+@pytest.mark.parametrize(("language", "to"), [("en", "to"), ("de", "an")])
+def test_a_kind_of_mail_reads_well_before_its_recipient(language: str, to: str) -> None:
+    """The history says KIND to RECIPIENT, so no kind says whom it is to itself."""
+    catalogue = {} if language == "en" else i18n.catalogue(language)
+    names = [catalogue.get(name, name) for name in MAIL_KINDS.values()]
+    assert [] == [name for name in names if to in name.split()]
 
 
 @pytest.mark.parametrize("language", i18n.languages()[1:])
