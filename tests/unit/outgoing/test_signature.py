@@ -47,7 +47,9 @@ def test_without_a_template_no_mail_has_a_signature(kind: str) -> None:
 
 
 def test_all_kinds_are_sorted_into_signed_and_unsigned(tmp_path: Path) -> None:
-    """Mail to customers and third parties ends with the signature, once, behind "-- "; mail to the team and to admins has none."""
+    """Mail to customers and third parties ends with the signature, once, behind "-- "; mail to the team and to admins
+    has none.
+    """
     templates = Templates(signed(tmp_path, LINE))
     assert SIGNED | UNSIGNED | {"frame", "signature"} == set(KINDS)
     for kind in SIGNED:
