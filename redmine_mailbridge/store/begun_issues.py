@@ -29,7 +29,7 @@ from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.fields import fields_of
 
 _SINCE, _WAITING = "begun:", "begun-waiting"
-MOST_WAITING = 100
+MOST_WAITING = 10_000
 """How many issues wait for a second look at most; further ones are looked at when they change again."""
 
 

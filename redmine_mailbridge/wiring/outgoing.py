@@ -38,7 +38,9 @@ from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
 from redmine_mailbridge.tasks.update.note_hider import NoteHider
+from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
 from redmine_mailbridge.tasks.update.requester_field_writer import RequesterFieldWriter
+from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 from redmine_mailbridge.wiring.answers import bounce_status, held_answers
 from redmine_mailbridge.wiring.sending import sent_by
 from redmine_mailbridge.wiring.store import issues as issues_of
@@ -145,6 +147,12 @@ def resending(store: Store, mailer: IssueMailer) -> SendAgain:
     return lambda ids, by: send_again(outbox(store), mailer.profiles, mailer.show_issue, ids, by=by)
 
 
+def _note_requesters(settings: Settings, store: Store, metadata: MetadataCache) -> NoteRequesters:
+    """What compares whom the requester fields named then and now."""
+    names = {name: box.issue.requester_field for name, box in settings.mailboxes.items()}
+    return NoteRequesters(RequesterFields(names, store.requesters, ours(settings)), issues_of(store), metadata)
+
+
 def agent_answers(
     settings: Settings,
     store: Store,
@@ -199,6 +207,7 @@ def agent_answers(
             client,
             IssueTurns("the requester field", client.whoami, issues.record),
         ),
+        requesters=_note_requesters(settings, store, metadata),
         mailings=mailings,
         queries=ConversationQueries(store.database),
         text_format=settings.redmine.markup,

@@ -47,6 +47,7 @@ from redmine_mailbridge.tasks.update.note_audience import JudgedNote, NoteAudien
 from redmine_mailbridge.tasks.update.note_content import NoteContent, NoteContentComposer
 from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
 from redmine_mailbridge.tasks.update.note_hider import NoteHider
+from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
 from redmine_mailbridge.tasks.update.note_variables import author_of, note_variables
 from redmine_mailbridge.tasks.update.requester_field_writer import RequesterFieldWriter
 from redmine_mailbridge.tasks.update.third_party_notes import ThirdPartyNotes
@@ -72,6 +73,7 @@ class AgentNoteMailer:
         held: HeldAnswers,
         hider: NoteHider,
         field_writer: RequesterFieldWriter,
+        requesters: NoteRequesters,
         mailings: Mapping[str, NoteMailPolicy],
         queries: ConversationQueries,
         text_format: TextFormat,
@@ -88,6 +90,7 @@ class AgentNoteMailer:
         self._mailings = mailings
         self._hider = hider
         self._field_writer = field_writer
+        self._requesters = requesters
         self._commands = CommandReview(mailer, metadata, text_format)
         self._audience = NoteAudience(mailer, metadata, answered, text_format)
         self._content = NoteContentComposer(client, metadata.people, text_format)
@@ -149,6 +152,8 @@ class AgentNoteMailer:
         if visible is None:
             self._issues.gone(number)
             return 0
+        if self._requesters.must_wait(number, visible):
+            return 0
         shown = {int(entry["id"]): entry for entry in visible.issue_data.get("journals", ())}
         known = {journal.id: journal for journal in self._issues.journals([number])}
         queued = 0
@@ -204,8 +209,8 @@ class AgentNoteMailer:
         if not has_agent_note and not closing:
             return not_mailed(note_or_reason if isinstance(note_or_reason, str) else "it was written by the bridge")
         judged = self._judged(row, visible, entry, reviewed.counting)
-        if not judged.row.requester and row.mail_id is None:
-            return not_mailed("the issue names no requester that mail can be sent to")
+        if (obstacle := self._requesters.obstacle(judged.row, visible, entry)) is not None:
+            return not_mailed(*obstacle)
         people = self._audience.of(judged, mailing)
         if not people.to and not people.cc:
             notices = self._audience.notices(people, number)

@@ -6,7 +6,8 @@ The list of changed issues contains the field, so that only an issue that begins
 notes are mailed like those of an issue that came by mail; its description is not, since it is written for colleagues.
 
 The conversation begins with the journal that made the field name an address, or with the issue if it did from the
-start, but never before the mailbox was enabled: notes from before are history, which is not mailed.
+start, but never before the issue was moved to the project and the mailbox was enabled: notes from before are history,
+which is not mailed.
 
 An issue that a message is creating at this moment is listed before the store knows it; it waits for a second look.
 """
@@ -23,12 +24,12 @@ from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.begun_issues import BegunIssue, BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueOrigin
-from redmine_mailbridge.tasks.update.requester_fields import FieldValue, RequesterFields
+from redmine_mailbridge.tasks.update.requester_fields import FieldValue, RequesterFields, changes_of
 from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 
-MOST_LOOKED_AT = 1000
+MOST_LOOKED_AT = 20_000
 """How many issues that did not begin are remembered; others are read once more when they are listed again."""
 
 
@@ -83,7 +84,7 @@ class ConversationStarter:
 
     def enable(self, newest: Callable[[], float]) -> None:
         """Before a run: record since when mailboxes are enabled. `newest` asks for the time of Redmine's newest change
-        (seconds since the epoch; 0.0: there is none); it shows Redmine's clock. Raise RedmineUnavailable.
+        (seconds since the epoch); it shows Redmine's clock. Raise RedmineUnavailable.
         """
         self._just_enabled.clear()
         if not self._since:
@@ -149,19 +150,25 @@ class ConversationStarter:
             if problem and _at(entry or issue_data) >= enabled:
                 self._begun.notify(number, self._fields.notice(field, problem))
             return None
-        entry = self._naming(entries, field.id)
+        since_when = (self._naming(entries, field.id), _arrival(entries, int(issue_data["project"]["id"])))
+        entry = max(filter(None, since_when), key=lambda entry: int(entry["id"]), default=None)
         since = max(_at(entry or issue_data), enabled)
         first = int(entry["id"]) if entry is not None else 0
+        # an issue that could not begin when the mailbox was enabled has no entry of that second that came after it
+        waited = number in self._begun.waiting()
         history = [
             int(each["id"])
             for each in entries
-            if int(each["id"]) < first or _at(each) < enabled or mailbox in self._just_enabled
+            if int(each["id"]) < first
+            or _at(each) < enabled
+            or (waited and _at(each) == enabled)
+            or mailbox in self._just_enabled
         ]
         return BegunIssue(number, mailbox, address.key, field.value, max(history, default=0), since)
 
     def _naming(self, entries: Sequence[Mapping[str, Any]], field: int) -> Mapping[str, Any] | None:
         """The entry since which the field has named an address; None if it has since the issue was made."""
-        changes = ((entry, detail) for entry in reversed(entries) for detail in _of_field(entry, field))
+        changes = ((entry, detail) for entry in reversed(entries) for detail in changes_of(entry, field))
         from_none = (
             entry for entry, detail in changes if self._fields.address(str(detail.get("old_value") or ""))[0] is None
         )
@@ -178,7 +185,7 @@ class ConversationStarter:
     def _state(self, listed: Mapping[str, Any]) -> tuple[str, str]:
         """When a listed issue was changed, and what its requester field holds."""
         named = self._named(listed)
-        return str(listed["updated_on"]), named.field.value if named is not None else ""
+        return str(listed["updated_on"]), named.field.digest if named is not None else ""
 
     def _named(self, issue_data: Mapping[str, Any]) -> _Named | None:
         """What the requester field of an issue in the project of a mailbox says; None if it is empty, or there is none.
@@ -199,15 +206,19 @@ def _may_create(issue: Mapping[str, Any], intent: WriteIntent) -> bool:
     return intent.request.project_id == int(issue["project"]["id"]) and (intent.after or 0) < int(issue["id"])
 
 
-def _of_field(entry: Mapping[str, Any], field: int) -> list[Mapping[str, Any]]:
-    """The changes of a custom field in an entry of the history."""
-    details = entry.get("details", ())
-    return [detail for detail in details if detail.get("property") == "cf" and str(detail.get("name")) == str(field)]
-
-
 def _last_setting(entries: Sequence[Mapping[str, Any]], field: int) -> Mapping[str, Any] | None:
     """The newest entry that changed a custom field; None if none did."""
-    return next((entry for entry in reversed(entries) if _of_field(entry, field)), None)
+    return next((entry for entry in reversed(entries) if changes_of(entry, field)), None)
+
+
+def _arrival(entries: Sequence[Mapping[str, Any]], project: int) -> Mapping[str, Any] | None:
+    """The newest entry that moved the issue to this project; None if it was made there."""
+
+    def arrives(detail: Mapping[str, Any]) -> bool:
+        what = (detail.get("property"), detail.get("name"), str(detail.get("new_value")))
+        return what == ("attr", "project_id", str(project))
+
+    return next((entry for entry in reversed(entries) if any(map(arrives, entry.get("details", ())))), None)
 
 
 def _at(entry: Mapping[str, Any]) -> float:

@@ -38,7 +38,14 @@ from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow, JournalRow
 from redmine_mailbridge.tasks.update.conversation_starter import ConversationStarter
 from redmine_mailbridge.tasks.update.issue_list import IssueList, ListedIssue, SyncProgress
-from redmine_mailbridge.tasks.update.issue_reader import SAME_SECOND, IssueReader, claimed, never_seen, seconds
+from redmine_mailbridge.tasks.update.issue_reader import (
+    SAME_SECOND,
+    UNKNOWN_SKEW,
+    IssueReader,
+    claimed,
+    never_seen,
+    seconds,
+)
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 from redmine_mailbridge.util.dataclass import dataclass
@@ -183,9 +190,16 @@ class IssueSync:
         return progress
 
     def _newest_change(self) -> float:
-        """The time of Redmine's newest change, in seconds since the epoch; 0.0 if there are no issues."""
-        newest = self._list.newest()
-        return seconds(str(newest["updated_on"])) if newest is not None else 0.0
+        """The time of Redmine's newest change, in seconds since the epoch. It is never later than Redmine's present
+        time, as far as that is known. If the key sees no issue, it may see old ones later: not long before now.
+        """
+        newest, skew = self._list.newest(), self._client.clock_offset
+        now = self._issues.clock() + (skew.total_seconds() if skew is not None else 0.0)
+        doubt = UNKNOWN_SKEW if skew is None else SAME_SECOND
+        if newest is None:
+            return now - doubt
+        changed = seconds(str(newest["updated_on"]))
+        return changed if changed <= now + doubt else now
 
     def _follow(self, progress: SyncProgress, run: _Run) -> None:
         before = progress
@@ -226,7 +240,10 @@ class IssueSync:
     def _begin_waiting(self, run: _Run) -> None:
         """Look again at the issues that could not begin before."""
         if self._starter is not None and (waiting := self._starter.waiting()):
-            self._starter.wait(self._begin(self._starter, self._list.among(waiting), run))
+            some = chunks(waiting, PAGE)
+            self._starter.wait(
+                {number for numbers in some for number in self._begin(self._starter, self._list.among(numbers), run)}
+            )
 
     def _begin_conversations(self, page: Iterable[ListedIssue], run: _Run) -> None:
         """Given a page of Redmine's list, begin conversations; issues that cannot begin yet are looked at again."""

@@ -119,6 +119,31 @@ class RequesterFields:
         text = f"Notes on this issue are not mailed: the value of {name}, {value}, {problem}"
         return NewNotice(field.digest, text)
 
+    def named_otherwise(self, mailbox: str, issue_data: Mapping[str, Any], journal: int) -> Address | str | None:
+        """Given an issue from the API and one of its journals, return whom the field named then, if that is another
+        address than it names now: "" for no one. None: the same address, or the field names none now.
+        """
+        field = self.value(mailbox, issue_data)
+        now = self.address(field.value)[0] if field is not None else None
+        if field is None or now is None:
+            return None
+        value = field.value
+        for entry in sorted(issue_data.get("journals", ()), key=lambda entry: int(entry["id"]), reverse=True):
+            if int(entry["id"]) <= journal:
+                break
+            value = next((str(detail.get("old_value") or "") for detail in changes_of(entry, field.id)), value)
+        then, _ = self.address(value)
+        if then is None:
+            return ""
+        return then if comparable(then.address) != comparable(now.address) else None
+
+    def is_new(self, issue_data: Mapping[str, Any], origin: IssueOrigin) -> bool:
+        """Has the field of an issue whose conversation began in Redmine changed since it was last read?"""
+        if self._fields.get(origin.mailbox) is None or origin.begun is None or origin.mail_id is not None:
+            return False
+        field = self.value(origin.mailbox, issue_data)
+        return (field.value if field is not None else "") != origin.begun.field
+
     def _of_begun(self, field: FieldValue | None, origin: IssueOrigin) -> str:
         """The requester of a conversation that began in Redmine. A value counts once; one that names no address ends
         the answers until there is another.
@@ -134,6 +159,12 @@ class RequesterFields:
         self._begun.change(origin.issue, requester, value, notices)
         log.info("conversation.requester_changed", issue=origin.issue, mailbox=origin.mailbox, problem=problem)
         return requester
+
+
+def changes_of(entry: Mapping[str, Any], field: int) -> list[Mapping[str, Any]]:
+    """The changes of a custom field in an entry of the history."""
+    details = entry.get("details", ())
+    return [detail for detail in details if detail.get("property") == "cf" and str(detail.get("name")) == str(field)]
 
 
 def _names(custom_field: Mapping[str, Any]) -> set[str]:

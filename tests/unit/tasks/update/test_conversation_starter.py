@@ -391,3 +391,174 @@ def test_an_agent_answers_by_mail(desk: HelpDesk) -> None:
     desk.turn()
     desk.turn()
     assert [(KIM, "We look at it.")] == mailed(desk)
+
+
+@pytest.mark.fault("A34-1")
+@pytest.mark.parametrize("later", [KIM, LEE])
+def test_a_note_while_the_field_was_empty(desk: HelpDesk, later: str) -> None:
+    """What agents wrote while an issue named no one is mailed to no one, also if the field was emptied and set again
+    between two updates.
+    """
+    number = called(desk)
+    desk.turn()
+    desk.redmine.names(number, ANNA, "")
+    desk.redmine.writes(number, BOB, "For us.")
+    desk.redmine.names(number, ANNA, later, "For the customer.")
+    desk.turn()
+    assert [(later, "For the customer.")] == mailed(desk)
+    assert [] == private_notes(desk)
+
+
+@pytest.mark.fault("A34-2")
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_note_to_another_requester(desk: HelpDesk, *, has_begun: bool) -> None:
+    """A note that was written to Kim is not mailed to Lee, whom the issue names before the update sees the note; the
+    agents are informed, since nobody receives it.
+    """
+    number = called(desk)
+    if has_begun:
+        desk.turn()
+    desk.redmine.writes(number, BOB, "For Kim.")
+    desk.redmine.names(number, ANNA, LEE, "For Lee.")
+    for _ in range(3):
+        desk.turn()
+    assert [(LEE, "For Lee.")] == mailed(desk)
+    assert ["Note 1 was not mailed: the issue named another requester when it was written"] == private_notes(desk)
+
+
+@pytest.mark.fault("A34-2")
+def test_a_new_spelling_of_the_requester(desk: HelpDesk) -> None:
+    """The same address in another spelling is the same requester: the note before it is mailed."""
+    number = called(desk)
+    desk.redmine.writes(number, BOB, "For Kim.")
+    desk.redmine.names(number, ANNA, f" {KIM.upper()}")
+    desk.turn()
+    assert [(KIM, "For Kim.")] == mailed(desk)
+
+
+@pytest.mark.fault("A34-3")
+def test_words_of_a_former_requester(desk: HelpDesk) -> None:
+    """What a requester with an account wrote in Redmine is not mailed to the next requester as if an agent had written
+    it.
+    """
+    number = called(desk, CUSTOMER)
+    desk.redmine.writes(number, CAROL, "My password is 1234.")
+    desk.turn()
+    desk.redmine.names(number, ANNA, LEE)
+    for _ in range(2):
+        desk.turn()
+    assert ([], []) == (new_mails(desk), private_notes(desk))
+
+
+@pytest.mark.fault("A34-4")
+def test_notes_from_another_project(desk: HelpDesk) -> None:
+    """What was written in a project in which no conversation begins is history once the issue is moved."""
+    number = called(desk)
+    desk.redmine.issues[number]["project"] = {"id": 8, "name": "Other"}
+    desk.redmine.writes(number, BOB, "Among colleagues.")
+    desk.turn()
+    moves = desk.redmine.writes(number, BOB, "Over to you.")
+    change = {"property": "attr", "name": "project_id", "old_value": "8", "new_value": "7"}
+    desk.redmine.journal(moves)["details"].append(change)
+    desk.redmine.issues[number]["project"] = {"id": 7, "name": "Desk"}
+    desk.turn()
+    assert [(KIM, "Over to you.")] == mailed(desk)
+
+
+@pytest.mark.fault("A34-5")
+def test_a_key_that_saw_no_issue_at_first(desk: HelpDesk) -> None:
+    """If the key may see no issue when this is enabled, and is given the role later, old notes stay history."""
+    number = called(desk)
+    desk.redmine.writes(number, BOB, "Years ago.")
+    issue = desk.redmine.issues[number]
+    for one in (issue, *issue["journals"]):
+        one["created_on"] = iso(time.time() - 1e8)
+    desk.redmine.writes(number, BOB, "Now.")
+    desk.turn()
+    assert [(KIM, "Now.")] == mailed(desk)
+
+
+@pytest.mark.fault("A34-5")
+def test_a_newest_change_in_the_future(desk: HelpDesk) -> None:
+    """An issue with a time of change years ahead does not make everything until then history."""
+    setting = {"mailboxes": {"desk": {"issue": {"conversations_from_redmine": False}}}}
+    desk.change(setting)
+    desk.turn()
+    ahead = desk.redmine.makes(ANNA, "Imported", requester="")
+    desk.redmine.issues[ahead]["updated_on"] = iso(time.time() + 1e8)
+    setting["mailboxes"]["desk"]["issue"]["conversations_from_redmine"] = True
+    desk.change(setting)
+    desk.turn()
+    number = called(desk)
+    written = desk.redmine.writes(number, BOB, "We look at it.")
+    desk.redmine.journal(written)["created_on"] = iso(time.time() + 5)
+    desk.turn()
+    assert [(KIM, "We look at it.")] == mailed(desk)
+
+
+@pytest.mark.fault("A34-6")
+def test_an_issue_that_fails_when_this_is_enabled(desk: HelpDesk) -> None:
+    """The newest note of all is history, too, if Redmine could not show its issue just then."""
+    setting = {"mailboxes": {"desk": {"issue": {"conversations_from_redmine": False}}}}
+    desk.change(setting)
+    number = called(desk)
+    desk.turn()
+    desk.redmine.writes(number, BOB, "Before.")
+    setting["mailboxes"]["desk"]["issue"]["conversations_from_redmine"] = True
+    desk.change(setting)
+    with desk.application() as made:
+        desk.redmine.fails.add(number)
+        desk.turn(made)
+        desk.redmine.fails.clear()
+        for _ in range(2):
+            desk.turn(made)
+    assert [] == new_mails(desk)
+
+
+@pytest.mark.fault("A34-7")
+def test_many_issues_that_must_wait(desk: HelpDesk) -> None:
+    """All issues that another program makes while a message is being written begin, not only the newest hundred."""
+    with desk.application() as made:
+        mail_id = _being_written(made.store, 1)
+        numbers = {called(desk) for _ in range(250)}
+        made.issue_sync.refresh()
+        for issue in desk.redmine.issues.values():
+            issue["updated_on"] = iso(time.time() - 3600)  # the list does not show it again
+        made.store.withdraw(mail_id)
+        made.issue_sync.refresh()
+        assert numbers == BegunIssues(made.store.database, made.store.clock).known(numbers)
+
+
+@pytest.mark.fault("A34-8")
+def test_many_values_that_are_no_address(desk: HelpDesk) -> None:
+    """Issues that cannot begin are read once each, however many there are: 1500 were all read again with each update
+    for five minutes.
+    """
+    with desk.application() as made:
+        for _ in range(1500):
+            called(desk, "kim at client")
+        made.issue_sync.refresh()
+        before = len(desk.redmine.requests)
+        made.issue_sync.refresh()
+        assert {"/issues.json"} == {path for _, path in desk.redmine.requests[before:]}
+
+
+@pytest.mark.fault("A34-9")
+def test_a_requester_that_changes_while_notes_are_decided(desk: HelpDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field that is emptied between the refresh of the copy and the decision: nobody receives the note."""
+    number = called(desk)
+    desk.turn()
+    desk.redmine.writes(number, BOB, "For Kim.")
+    with desk.application() as made:
+        refresh = made.issue_sync.refresh
+
+        def refreshed(*arguments: Any) -> Any:
+            result = refresh(*arguments)
+            monkeypatch.setattr(made.issue_sync, "refresh", refresh)
+            desk.redmine.names(number, ANNA, "", "Sorry, not for Kim.")
+            return result
+
+        monkeypatch.setattr(made.issue_sync, "refresh", refreshed)
+        for _ in range(3):
+            desk.turn(made)
+    assert [] == new_mails(desk)
