@@ -79,11 +79,11 @@ class Conversation:
 
     def without(self, people: Collection[str]) -> "Conversation":
         """The same without these addresses (lower case) in Cc."""
-        cc, unproven = (
+        cc, by_agents, unproven = (
             tuple(person for person in several if comparable(person.address) not in people)
-            for several in (self.cc, self.unproven)
+            for several in (self.cc, self.cc_by_agents, self.unproven)
         )
-        return replace(self, cc=cc, unproven=unproven)
+        return replace(self, cc=cc, cc_by_agents=by_agents, unproven=unproven)
 
     def with_changes(self, added: Sequence[Address], removed: Sequence[Address]) -> "Conversation":
         """Given whom an agent adds to Cc and removes from it, return the conversation with these people in Cc."""
@@ -137,11 +137,12 @@ class ConversationFinder:
 
     def of(self, issue: IssueRow, visible: VisibleIssue) -> Conversation:
         """Given an issue, and what of it may be read now, return its conversation with the customer, with the people in
-        Cc as agents have changed them.
+        Cc as agents have changed them. Who was the requester before is in Cc only if an agent has named them since.
         """
         changes, apart = self._queries.cc_changes(issue.id), self._queries.third_parties(issue.id)
+        former = self._queries.former_requesters(issue.id, issue.requester)
         conversation = replace(self._by_mails(issue, visible, apart), apart=apart)
-        return conversation.with_changes(changes.added, changes.removed)
+        return conversation.without(former).with_changes(changes.added, changes.removed)
 
     def _by_mails(self, issue: IssueRow, visible: VisibleIssue, apart: frozenset[str]) -> Conversation:
         parts = list(self._parts(issue, visible))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.database import Database
@@ -17,6 +18,7 @@ from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.tables import (
     begun_issue,
+    cc_change,
     former_requester,
     issue,
     mail,
@@ -129,6 +131,8 @@ class BegunIssues:
             db.execute(sa.update(begun_issue).where(of_issue).values(requester=requester, field=field))
             if before not in {"", requester}:
                 insert_if_missing(db, former_requester, {"issue": number, "address": before})
+                named = sa.and_(cc_change.c.issue == number, cc_change.c.address == comparable(before))
+                db.execute(sa.delete(cc_change).where(named, cc_change.c.copied))
             if requester:
                 again = sa.and_(former_requester.c.issue == number, former_requester.c.address == requester)
                 db.execute(sa.delete(former_requester).where(again))

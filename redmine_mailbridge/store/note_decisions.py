@@ -22,7 +22,6 @@ from redmine_mailbridge.store.recipient_changes import RecipientChanges, change_
 from redmine_mailbridge.store.tables import (
     answer,
     begun_issue,
-    former_requester,
     issue,
     journal,
     mail,
@@ -153,14 +152,6 @@ class NoteDecisions:
         with self._database.read() as db:
             request = db.execute(query).scalar()
         return frozenset(str(key).lower() for key in json.loads(request).get("named", ())) if request else frozenset()
-
-    def former_requesters(self, number: int) -> frozenset[str]:
-        """Given an issue whose conversation began in Redmine, return whom it named as requester before (lower case):
-        they get no more answers.
-        """
-        query = sa.select(former_requester.c.address).where(former_requester.c.issue == number)
-        with self._database.read() as db:
-            return frozenset(db.execute(query).scalars())
 
     def being_written(self) -> list[str]:
         """The intents (JSON) of the messages that are being written to Redmine just now."""

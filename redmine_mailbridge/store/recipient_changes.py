@@ -37,23 +37,26 @@ def change_recipients(
     db: sa.Connection, place: tuple[int, int], mail_id: int | None, changes: RecipientChanges, now: float
 ) -> None:
     """Given an open transaction, an issue with the note on it, the message that created the issue, and the changes,
-    store them. Who is added to Cc takes part in the issue from then on: a reply reaches it.
+    store them. Who is added to Cc takes part in the issue from then on: a reply reaches it. What a newer note says of a
+    person stays: a private note that is published later is decided after it.
     """
     number, journal = place
+    if changes.requester is not None and mail_id is not None:
+        line = set_requester(db, mail_id, changes.requester, changes.who, now)
+        write_steps(db, mail_id, [line] if line else [], now)
+    newer = sa.select(cc_change.c.address).where(cc_change.c.issue == number, cc_change.c.journal > journal)
+    settled = frozenset(db.execute(newer).scalars())
     rows = [
         {
             "issue": number, "address": comparable(person.address), "written": person.address, "name": person.name,
             "who": changes.who[:255], "copied": copied, "journal": journal, "at": now,
         }
         for copied, people in ((True, changes.cc), (False, changes.uncc))
-        for person in people
+        for person in people if comparable(person.address) not in settled
     ]  # fmt: skip
     upsert(db, cc_change, rows)
     for person in changes.cc:
         insert_if_missing(db, participant, {"issue": number, "address": person.key})
-    if changes.requester is not None and mail_id is not None:
-        line = set_requester(db, mail_id, changes.requester, changes.who, now)
-        write_steps(db, mail_id, [line] if line else [], now)
 
 
 def cc_changes_of(db: sa.Connection, number: int) -> CcChanges:

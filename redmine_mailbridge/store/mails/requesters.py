@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.model.manual_change import Place
 from redmine_mailbridge.side_effects import SideEffect, side_effect
@@ -17,7 +18,7 @@ from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import insert_if_missing, is_there
 from redmine_mailbridge.store.issue_copy import WHOSE
 from redmine_mailbridge.store.mails.steps import write_steps
-from redmine_mailbridge.store.tables import issue, mail, participant, requester_change
+from redmine_mailbridge.store.tables import cc_change, former_requester, issue, mail, participant, requester_change
 from redmine_mailbridge.util.dataclass import dataclass
 
 BY_FIELD = "the custom field in Redmine"
@@ -186,6 +187,19 @@ def set_requester(db: sa.Connection, mail_id: int, person: Address, who: str, no
     return ""
 
 
+def former_requesters(db: sa.Connection, number: int, requester: str) -> frozenset[str]:
+    """Given an issue and whom its answers go to, return whom they went to before somebody changed the requester (lower
+    case): by page, command, note or field. While a change is being decided, that is who still is the requester.
+    """
+    changed = sa.select(requester_change.c.before).where(
+        requester_change.c.issue == number, requester_change.c.undone_by.is_(None)
+    )
+    begun = sa.select(former_requester.c.address).where(former_requester.c.issue == number)
+    current = sa.select(issue.c.requester).where(issue.c.id == number)
+    people = (str(address) for query in (changed, begun, current) for address in db.execute(query).scalars())
+    return frozenset(comparable(person) for person in people if person) - {comparable(requester)}
+
+
 def set_of_message(db: sa.Connection, mail_id: int, number: int) -> set[str]:
     """Those whom a person has made the requester of an issue that this message created, and who took part in nothing
     of it before.
@@ -215,6 +229,8 @@ def _set(
         "field_due": field_due,
     }  # fmt: skip
     db.execute(sa.insert(requester_change).values(values))
+    named = sa.and_(cc_change.c.issue == number, cc_change.c.address == comparable(before), cc_change.c.copied)
+    db.execute(sa.delete(cc_change).where(named))  # only who names the person before from now on means it
     line = f"the requester of #{number} is {address} instead of {before}, set by {who}"
     _write(db, row, (address, name, address), line, now)
 

@@ -6,12 +6,14 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.mail.message_ids import THIRD_PARTY
 from redmine_mailbridge.mail.mime.address_syntax import spellings
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.issue_copy import WHOSE, is_neutral
+from redmine_mailbridge.store.mails.requesters import former_requesters
 from redmine_mailbridge.store.outgoing.rows import DISCARDED, FAILED
 from redmine_mailbridge.store.queries.third_parties import third_parties
 from redmine_mailbridge.store.recipient_changes import CcChanges, cc_changes_of
-from redmine_mailbridge.store.tables import former_requester, journal, mail, outbox
+from redmine_mailbridge.store.tables import journal, mail, outbox
 from redmine_mailbridge.util.dataclass import dataclass
 
 
@@ -44,9 +46,8 @@ class ConversationQueries:
 
     def incoming(self, issue: int, requester: str) -> list[ConversationMail]:
         """Given an issue and its requester's address, return its messages, oldest first, except those of machines and
-        of third parties, and those of whom an issue made in Redmine named as requester before.
+        of third parties, and those of the requesters before.
         """
-        former = sa.select(former_requester.c.address).where(former_requester.c.issue == issue)
         query = (
             sa.select(
                 mail.c.id, mail.c.mailbox, mail.c.message_id, mail.c.subject, WHOSE.label("sender"), mail.c.raw,
@@ -60,15 +61,20 @@ class ConversationQueries:
         )  # fmt: skip
         with self._database.read() as db:
             rows = db.execute(query).all()
-            left_out = frozenset(db.execute(former).scalars())
+            left_out = former_requesters(db, issue, requester)
         return [
             ConversationMail(
                 row.id, row.mailbox, row.message_id, row.subject or "", row.sender or "", row.raw, row.truncated,
                 row.request, row.journal, row.author or "",
                 row.created_issue == issue or (row.side or _side(row.sender, requester)) == "customer",
             )
-            for row in rows if not is_neutral(row.request) and (row.sender or "").lower() not in left_out
+            for row in rows if not is_neutral(row.request) and comparable(row.sender or "") not in left_out
         ]  # fmt: skip
+
+    def former_requesters(self, issue: int, requester: str) -> frozenset[str]:
+        """Given an issue and its requester, return the requesters before (lower case): answers do not go to them."""
+        with self._database.read() as db:
+            return former_requesters(db, issue, requester)
 
     def cc_changes(self, issue: int) -> CcChanges:
         """Given an issue, return whom agents have added to its Cc, and removed from it."""

@@ -22,6 +22,7 @@ import structlog
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.task_result import TaskStepResult
+from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.recipients import NotifiedBy
@@ -189,7 +190,7 @@ class AgentNoteMailer:
         number = int(entry["id"])
         reviewed = ReviewedCommands()
         if by_agent and mailing.notes != "never":
-            reviewed = self._commands.of(entry, visible, mailing, begun=row.mail_id is None)
+            reviewed = self._commands.of(entry, row, visible, mailing)
         what = f"note {number} by {author_of(entry)}" if by_agent else f"entry {number}"
 
         def not_mailed(why: str, notices: Sequence[NewNotice] = (), notified_by: NotifiedBy = None) -> int:
@@ -252,10 +253,11 @@ class AgentNoteMailer:
     ) -> JudgedNote:
         """A note with its issue and conversation as its commands change them."""
         new = counting.requester
+        before: tuple[str, ...] = ()
         if new is not None and new.key != row.requester:
+            before = (comparable(row.requester),)
             row = replace(row, requester=new.key, requester_name=new.name, domain=new.domain)
-        former = self._decisions.former_requesters(row.id)
-        conversation = self._mailer.conversation(row, visible).without(former)
+        conversation = self._mailer.conversation(row, visible).without(before)
         conversation = conversation.with_changes(counting.cc, counting.uncc)
         return JudgedNote(row, visible, entry, counting, conversation)
 

@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.model.mail import Address, TextFormat
+from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.policy.note_commands import NoteCommands
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.store.recipient_changes import RecipientChanges
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
@@ -67,11 +69,9 @@ class CommandReview:
         self._text_format = text_format
 
     def of(
-        self, entry: Mapping[str, Any], visible: VisibleIssue, mailing: NoteMailPolicy, *, begun: bool = False
+        self, entry: Mapping[str, Any], row: IssueRow, visible: VisibleIssue, mailing: NoteMailPolicy
     ) -> ReviewedCommands:
-        """Given an agent's note from the API, its issue and the settings, return its commands as they count. `begun`:
-        the conversation began in Redmine.
-        """
+        """Given an agent's note from the API, its issue and the settings, return its commands as they count."""
         if entry.get("private_notes"):
             return ReviewedCommands()
         written = commands_of(entry, mailing)
@@ -90,7 +90,7 @@ class CommandReview:
             wrong = [name for name in named if name != "/cc"]
             not_mailed = f"it is not meant for all who would get it without {', '.join(wrong)}" if wrong else ""
             return ReviewedCommands(written, counting, not_mailed, complaint, who)
-        complaint = self._wrong(named, begun=begun)
+        complaint = self._wrong(named, row)
         if complaint:
             return ReviewedCommands(written, counting, f"its commands contain an error: {complaint}", complaint, who)
         return ReviewedCommands(written, written, who=who)
@@ -105,10 +105,14 @@ class CommandReview:
         text = f"{first}: {literal(reviewed.complaint, self._text_format)}"
         return [NewNotice(f"commands/{number}", text)]
 
-    def _wrong(self, named: Mapping[str, tuple[Address, ...]], *, begun: bool) -> str:
+    def _wrong(self, named: Mapping[str, tuple[Address, ...]], row: IssueRow) -> str:
         """What these commands cannot do here; "" for nothing."""
-        if begun and "/requester" in named:
+        if row.mail_id is None and "/requester" in named:
             return "/requester: this conversation began in Redmine; change the custom field for the requester"
+        requester = next(iter(named.get("/requester", ())), Address("", row.requester))
+        for person in named.get("/uncc", ()):
+            if comparable(person.address) == comparable(requester.address):
+                return f"/uncc: {person.address} is the requester, who gets each note (/to, /nomail, /requester)"
         added = (person for command, people in named.items() if command != "/uncc" for person in people)
         own = [person.address for person in added if self._own(person)]
         return f"{', '.join(own)}: an address of the bridge itself" if own else ""

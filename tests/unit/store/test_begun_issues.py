@@ -7,6 +7,7 @@ from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecisions
 from redmine_mailbridge.store.notices import NewNotice, Notices
+from redmine_mailbridge.store.queries.conversations import ConversationQueries
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from tests.unit.store.kept import describe, keep, make, participants
 from tests.unit.store.test_issue_copy import journal, row
@@ -77,7 +78,7 @@ def test_which_issues_are_known(store: Store, begun: BegunIssues) -> None:
 
 def test_another_requester(store: Store, begun: BegunIssues, issues: IssueCopy) -> None:
     """The copy changes with the requester, others stay; who was the requester is remembered until that one is again."""
-    decisions = NoteDecisions(store.database, store.clock)
+    queries = ConversationQueries(store.database)
     for number in (7, 8):
         begun.begin(beginning(number))
         issues.save(row(number, mail_id=None, requester=KIM), [])
@@ -86,13 +87,13 @@ def test_another_requester(store: Store, begun: BegunIssues, issues: IssueCopy) 
     assert shown is not None
     assert (LEE, "c.example", False) == (shown.requester, shown.domain, shown.settled)
     assert ({KIM, LEE}, {KIM}) == (participants(store, 7), participants(store, 8))
-    assert ({KIM}, frozenset()) == (decisions.former_requesters(7), decisions.former_requesters(8))
+    assert ({KIM}, frozenset()) == (queries.former_requesters(7, LEE), queries.former_requesters(8, KIM))
     origin = issues.origins([7])[7]
     assert (LEE, "Lee@c.example") == (origin.sender, origin.begun and origin.begun.field)
     begun.change(7, "", "")
-    assert {KIM, LEE} == decisions.former_requesters(7)
+    assert {KIM, LEE} == queries.former_requesters(7, "")
     begun.change(7, KIM, KIM)
-    assert {LEE} == decisions.former_requesters(7)
+    assert {LEE} == queries.former_requesters(7, KIM)
     other = issues.get(8)
     assert other == row(8, mail_id=None, requester=KIM)
 

@@ -252,3 +252,61 @@ def test_a_reminder_does_not_quote_what_was_held_back(desk: HelpDesk, command: s
     for _ in range(3):
         desk.turn()
     assert not [mail for _, mail in new_mails(desk) if "pays" in mail.as_string()]
+
+
+@pytest.mark.fault("A33-1")
+@pytest.mark.parametrize("by", ["note", "page"])
+def test_the_requester_before_gets_nothing(allowed: HelpDesk, by: str) -> None:
+    """A requester who was replaced is not in Cc, and not quoted, though the newest mail is theirs, or names them; nor
+    those whom only they name. An agent who names them by `/cc` means it, from then on.
+    """
+    allowed.mail(writes(KIM, "Re: [#1] Printer", "It smokes.", Cc=BOSS))
+    assert [(KIM, "Zero."), (BOSS, "Zero.")] == notes(allowed, f"/cc {KIM}\nZero.")
+    if by == "note":
+        allowed.redmine.writes(1, BOB, f"/requester {LEE}\nOne.")
+    else:
+        with allowed.application() as made:
+            assert made.store.requesters.set(1, LEE, "", "root") == 1
+        allowed.redmine.writes(1, BOB, "One.")
+    for text in ("It smokes still.", "It burns again."):
+        allowed.turn()
+        mails = new_mails(allowed)
+        assert [LEE] == [to for to, _ in mails]
+        assert not [mail for _, mail in mails if KIM in mail.as_string() or "smokes" in text_of(mail)]
+        allowed.mail(writes(KIM, "Re: [#1] Printer", text, Cc=BOSS))
+        allowed.turn()
+        allowed.redmine.writes(1, BOB, "More.")
+    allowed.mail(writes(LEE, "Re: [#1] Printer", "Thanks.", Cc=KIM))
+    assert [(LEE, "More."), (LEE, "Two.")] == notes(allowed, "Two.")
+    assert [(LEE, "Three."), (KIM, "Three.")] == notes(allowed, f"/cc {KIM}\nThree.")
+    assert [(LEE, "Four."), (KIM, "Four.")] == notes(allowed, "Four.")
+
+
+@pytest.mark.fault("A33-1")
+def test_the_requester_before_stays_in_cc_if_the_note_says_so(allowed: HelpDesk) -> None:
+    """A note may replace the requester and keep the one before in Cc."""
+    assert [(LEE, "One."), (KIM, "One.")] == notes(allowed, f"/requester {LEE}\n/cc {KIM}\nOne.")
+    assert [(LEE, "Two."), (KIM, "Two.")] == notes(allowed, "Two.")
+
+
+@pytest.mark.fault("A33-2")
+@pytest.mark.parametrize("commands", [f"/uncc {KIM.upper()}", f"/requester {LEE}\n/uncc {LEE}"])
+def test_the_requester_is_not_in_cc(allowed: HelpDesk, commands: str) -> None:
+    """A note that removes the requester from Cc is mailed to no one: its writer does not mean it for them."""
+    assert [] == notes(allowed, f"{commands}\nHe never pays.")
+    (told,) = private_notes(allowed)
+    assert "is the requester, who gets each note" in told
+    assert [(LEE, "One.")] == notes(allowed, f"/requester {LEE}\n/uncc {KIM}\nOne.")
+
+
+@pytest.mark.fault("A33-3")
+def test_an_older_note_that_is_published_later(allowed: HelpDesk) -> None:
+    """What a newer note says of a person stays, though an older one is decided after it."""
+    number = allowed.redmine.writes(1, BOB, f"/cc {BOSS}, {LEE}\nOne.")
+    allowed.redmine.journal(number)["private_notes"] = True
+    assert [(KIM, "Two.")] == notes(allowed, f"/uncc {BOSS}\nTwo.")
+    allowed.redmine.journal(number)["private_notes"] = False
+    with allowed.application() as made:
+        made.issue_sync.refresh(reread_all=True)
+    assert [(KIM, "One."), (BOSS, "One."), (LEE, "One.")] == notes(allowed)
+    assert [(KIM, "Three."), (LEE, "Three.")] == notes(allowed, "Three.")
