@@ -32,25 +32,32 @@ LONGEST_LINE = 5000
 LONGEST_LEAD = 1000
 SHOWN = 80
 
-_TAG = r"</?(?:p|div|span|br|b|strong|i|em|u|font|a)(?=[\s/>])[^<>]{0,400}>"
-_SPACE = r"&nbsp;|&#160;|&#xa0;"
+_BLOCKS = "p|div|li|h[1-6]"
+_ELEMENTS = rf"{_BLOCKS}|ul|ol|section|article|span|b|strong|i|em|u|s|del|ins|font"
+_TAG = rf"</?(?:{_ELEMENTS}|br|a)(?=[\s/>])[^<>]{{0,400}}>"
+_SPACE = r"&(?:nbsp|zwj|zwnj|shy|#160|#xa0|#8203|#x200b);"
 _NOTHING = re.compile(rf"(?:[{INVISIBLE}*_`\\]|{_TAG}|{_SPACE})*", re.IGNORECASE)
 """Invisible characters and markup without anything to read."""
-_LEADING = rf"[{INVISIBLE}*_\\]|{_TAG}|{_SPACE}|[-+•][ \t]"
-"""What may precede a command: the same, or the mark of a list."""
+_BLOCK_MARK = r"(?:(?:h[1-6]|p)[^\s.]{0,20}\.|#{1,6}|[0-9]{1,3}[.)])(?=[ \t])"
+"""The mark of a heading, a paragraph or a numbered list, in Textile or Markdown."""
+_LEADING = rf"[{INVISIBLE}*_\\]|{_TAG}|{_SPACE}|[-+•](?=[ \t])|{_BLOCK_MARK}"
+"""What may precede a command: nothing to read, or the mark of a block."""
 _FLAG = re.compile(
-    rf"(?:{_LEADING}|`)*[/／][ \t]{{0,2}}(private|nomail)(?![\w/-])[:;,.!*_`]*[{INVISIBLE}]*",
+    rf"(?:{_LEADING}|[`~(\[{{'\"“„«]|[-+](?![ \t]))*"
+    rf"[/／][ \t]{{0,2}}(private|nomail)(?![\w/-])[:;,.!*_`]*[{INVISIBLE}]*",
     re.IGNORECASE,
 )
 _COMMAND = re.compile(
     rf"(?:{_LEADING})*[/／](?P<blank>[ \t]{{0,2}})"
-    rf"(?P<word>[^\W\d_][\w-]{{0,30}})(?=[{INVISIBLE}:;,<*_&]|$)[*_]*:?[*_]*",
+    rf"(?P<word>[^\W\d_][\w-]{{0,30}})(?=[{INVISIBLE}:：=;,<(\[*_&]|$)[*_]*[:：=]?[*_]*",
     re.IGNORECASE,
 )
-_LINE_END = re.compile(r"<br\s{0,9}/?>[ \t]*\r?\n?|</(?:p|div)>[ \t]*\r?\n?|\r?\n|\r", re.IGNORECASE)
+_LINE_END = re.compile(r"<br\s{0,9}/?>[ \t]*\r?\n?|</(?:" + _BLOCKS + r")>[ \t]*\r?\n?|\r?\n|\r", re.IGNORECASE)
 _BLANK_START = re.compile(rf"^[{INVISIBLE}]+")
 _CODE = re.compile(r" {4}| {0,3}\t")
-_ELEMENT = re.compile(r"<(?P<close>/?)(?P<name>p|div|span|b|strong|i|em|u|font)(?=[\s/>])[^<>]{0,400}>", re.IGNORECASE)
+_ELEMENT = re.compile(rf"<(?P<close>/?)(?P<name>{_ELEMENTS})(?=[\s/>])[^<>]{{0,400}}>", re.IGNORECASE)
+_CONTINUED = re.compile(rf"[,;](?:[{INVISIBLE}*_\\]|{_TAG}|{_SPACE})*$", re.IGNORECASE)
+"""The end of a line of addresses that goes on in the next one, which is not read."""
 _KEYWORD = re.compile(r"\s*[^\W\d_][^:\n]{0,60}:[ \t]*\S.*")
 """A line that may be a keyword line."""
 
@@ -209,6 +216,8 @@ class _Reading:
             self.problems.append(f"{name}: the line is too long")
             return True
         people, problems = named_addresses(argument)
+        if _CONTINUED.search(argument):
+            problems = (*problems, "the line ends with a comma, and addresses in the next one are not read")
         self.problems += [f"{name}: {problem}" for problem in problems]
         if not people and not problems:
             self.problems.append(f"{name} names no mail address")

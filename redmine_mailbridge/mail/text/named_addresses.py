@@ -16,7 +16,10 @@ from redmine_mailbridge.util.printable import printable_line
 
 SHOWN = 80
 LONGEST_NAME = 200
-_TAG = re.compile(r"</?(?:p|div|span|br|b|strong|i|em|u|font)(?=[\s/>])[^<>]{0,400}>", re.IGNORECASE)
+_TAG = re.compile(
+    r"</?(?:p|div|ul|ol|li|h[1-6]|section|article|span|br|b|strong|i|em|u|s|del|ins|font)(?=[\s/>])[^<>]{0,400}>",
+    re.IGNORECASE,
+)
 _LINK = re.compile(
     r"""<a\s[^<>]{0,400}?href=["']?mailto:(?P<html>[^"'?<>\s]{1,400})[^<>]{0,400}>(?P<html_words>[^<>]{0,400})</a>"""
     r"|\[(?P<markdown_words>[^\[\]\n]{0,400})\]\(<?mailto:(?P<markdown>[^\s<>()?\"]{1,400})[^()\n]{0,400}\)"

@@ -48,6 +48,39 @@ def test_what_counts(text: str, expected: NoteCommands) -> None:
     assert expected == parse(text)
 
 
+@pytest.mark.fault("A33-4")
+@pytest.mark.parametrize(
+    "lead", ["<ul>\n<li>", "<h1>", "<section><p>", "<s>", "# ", "## ", "1. ", "2) ", "h2. ", "p>. "]
+)
+def test_what_precedes_a_command(lead: str) -> None:
+    """A command in a list, a heading or a paragraph with a mark of its own counts: else it is mailed as text."""
+    held, named = parse(f"{lead}/private\nHello"), parse(f"{lead}/uncc {KIM}\nHello")
+    assert (True, people(KIM), ()) == (held.private, named.uncc, named.problems)
+    assert ("/private" in held.text, "/uncc" in named.text, named.text.endswith("Hello")) == (False, False, True)
+
+
+@pytest.mark.fault("A33-4")
+@pytest.mark.parametrize("lead", ["(", "[", "~~", "+", "-", '"', "&#8203;", "&zwj;"])
+def test_what_precedes_a_word_that_holds_a_note_back(lead: str) -> None:
+    """Whatever sign precedes `/private`, the note is not mailed."""
+    assert "/private" == parse(f"{lead}/private He never pays.").held_back
+
+
+@pytest.mark.fault("A33-4")
+def test_a_list_of_commands_in_html() -> None:
+    """The rest of the note is the same HTML without them."""
+    commands = parse(f"<ul><li>/cc {KIM}</li><li>/uncc {LEE}</li></ul>\n<p>Hello</p>")
+    assert (people(KIM), people(LEE), ()) == (commands.cc, commands.uncc, commands.problems)
+    assert "<ul></ul>\n<p>Hello</p>" == commands.text
+
+
+@pytest.mark.fault("A33-5")
+@pytest.mark.parametrize("sign", ["=", "：", "(", " ("])
+def test_what_follows_a_command(sign: str) -> None:
+    """A sign between a command and its address does not make the line a text that is mailed."""
+    assert (people(KIM), "Hello") == (parse(f"/uncc{sign}{KIM}\nHello").uncc, parse(f"/uncc{sign}{KIM}\nHello").text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -77,6 +110,8 @@ def test_what_is_text(text: str) -> None:
         (f"/requester {KIM} {LEE}", "/requester names more than one address"),
         (f"/cc {KIM}\n/uncc {KIM.upper()}", f"/cc and /uncc both name {KIM}"),
         ("/cc " + "x" * 6000, "/cc: the line is too long"),
+        (f"/uncc {KIM},", "/uncc: the line ends with a comma, and addresses in the next one are not read"),
+        (f"/uncc {KIM}; <br/>", "/uncc: the line ends with a comma, and addresses in the next one are not read"),
         ("/cc " + " ".join(f"p{n}@c.example" for n in range(MOST_ADDRESSES + 1)),
          f"the commands name more than {MOST_ADDRESSES} addresses"),
     ],
@@ -154,7 +189,24 @@ def test_any_text(text: str) -> None:
 
 def test_long_texts_take_linear_time() -> None:
     """A note of a megabyte is read at once, whatever it consists of."""
-    for piece in ("\u200b", "/private ", f"/cc {KIM}\n", "<p>", "<p", "&nbsp;", "*", f"/cc {KIM}, ", "/mail "):
+    for piece in (
+        "\u200b",
+        "/private ",
+        f"/cc {KIM}\n",
+        "<p>",
+        "<p",
+        "&nbsp;",
+        "*",
+        "- ",
+        "-",
+        "1. ",
+        "p. ",
+        "p",
+        "# ",
+        "#",
+        f"/cc {KIM}, ",
+        "/mail ",
+    ):
         parse(piece * (1_000_000 // len(piece)), marker="/mail")
 
 
