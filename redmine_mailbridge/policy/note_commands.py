@@ -57,7 +57,7 @@ _BLANK_START = re.compile(rf"^[{INVISIBLE}]+")
 _CODE = re.compile(r" {4}| {0,3}\t")
 _ELEMENT = re.compile(rf"<(?P<close>/?)(?P<name>{_ELEMENTS})(?=[\s/>])[^<>]{{0,400}}>", re.IGNORECASE)
 _CONTINUED = re.compile(rf"[,;](?:[{INVISIBLE}*_\\]|{_TAG}|{_SPACE})*$", re.IGNORECASE)
-"""The end of a line of addresses that goes on in the next one, which is not read."""
+"""The end of a line of addresses that continues in the next one, which is not read."""
 _KEYWORD = re.compile(r"\s*[^\W\d_][^:\n]{0,60}:[ \t]*\S.*")
 """A line that may be a keyword line."""
 

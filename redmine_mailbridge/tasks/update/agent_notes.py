@@ -46,7 +46,7 @@ from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_audience import JudgedNote, NoteAudience
 from redmine_mailbridge.tasks.update.note_content import NoteContent, NoteContentComposer
-from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
+from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, commands_of, note_to_mail
 from redmine_mailbridge.tasks.update.note_hider import NoteHider
 from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
 from redmine_mailbridge.tasks.update.note_variables import author_of, note_variables
@@ -189,6 +189,7 @@ class AgentNoteMailer:
         """Decide one journal. Return the number of mails queued. Raise RateLimited when it must wait."""
         number = int(entry["id"])
         reviewed = ReviewedCommands()
+        silent = by_agent and ReviewedCommands(commands_of(entry, mailing)).silent  # whether notes are mailed or not
         if by_agent and mailing.notes != "never":
             reviewed = self._commands.of(entry, row, visible, mailing)
         what = f"note {number} by {author_of(entry)}" if by_agent else f"entry {number}"
@@ -205,7 +206,7 @@ class AgentNoteMailer:
         note_or_reason = note_to_mail(mailing, entry, files, by_agent=by_agent)
         if isinstance(note_or_reason, AgentNote) and reviewed.not_mailed:
             note_or_reason = reviewed.not_mailed
-        closing = not reviewed.silent and self._closes(entry, visible, mailing)
+        closing = not silent and self._closes(entry, visible, mailing)
         has_agent_note = by_agent and isinstance(note_or_reason, AgentNote)
         if not has_agent_note and not closing:
             return not_mailed(note_or_reason if isinstance(note_or_reason, str) else "it was written by the bridge")

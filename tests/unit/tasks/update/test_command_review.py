@@ -71,6 +71,18 @@ def test_what_is_held_back(desk: HelpDesk, command: str, status: int | None) -> 
     assert [] == notes(desk)
 
 
+@pytest.mark.fault("A33-6")
+def test_what_is_held_back_closes_in_silence_where_no_note_is_mailed(desk: HelpDesk) -> None:
+    """Where only the closing is mailed, a note that is held back keeps that from the customer, too."""
+    received(desk)
+    desk.change({"mailboxes": {"desk": {"answers": {"notes": "never"}}}})
+    desk.redmine.writes(1, BOB, "/nomail\nFor the record.", status=5)
+    assert [] == notes(desk)
+    desk.redmine.writes(1, BOB, "", status=2)
+    desk.redmine.writes(1, BOB, "Done.", status=5)
+    assert [KIM] == [to for to, _ in notes(desk)]
+
+
 def test_no_mail(desk: HelpDesk) -> None:
     """`/nomail` holds a note back, which stays public."""
     received(desk)
