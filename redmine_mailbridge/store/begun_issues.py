@@ -84,16 +84,22 @@ class BegunIssues:
     # ------------------------------------------------------------------ which issues
 
     def known(self, numbers: Collection[int]) -> frozenset[int]:
-        """Those of these issues that are conversations, or that a message created and was moved away from."""
+        """Those of these issues that are conversations."""
         columns = (mail.c.created_issue, begun_issue.c.issue)
         known: set[int] = set()
         with self._database.read() as db:
             for some in chunks(sorted(numbers)):
                 for column in columns:
                     known |= set(db.execute(sa.select(column).where(column.in_(some))).scalars())
-                left = sa.and_(manual_change.c.old_created, manual_change.c.old_issue.in_(some))
-                known |= set(db.execute(sa.select(manual_change.c.old_issue).where(left)).scalars())
         return frozenset(known)
+
+    def left_at(self, number: int) -> float:
+        """When the message that had created an issue was last moved away from it, in seconds since the epoch; 0.0 if
+        none was.
+        """
+        query = sa.select(sa.func.max(manual_change.c.at)).where(manual_change.c.old_issue == number)
+        with self._database.read() as db:
+            return float(db.execute(query.where(manual_change.c.old_created)).scalar() or 0.0)
 
     def waiting(self) -> list[int]:
         """The issues that must be looked at again, by number."""

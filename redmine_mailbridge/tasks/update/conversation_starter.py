@@ -144,13 +144,16 @@ class ConversationStarter:
         mailbox, field = named.mailbox, named.field
         number, enabled = int(issue_data["id"]), self._since[mailbox]
         entries = sorted(issue_data.get("journals", ()), key=lambda entry: int(entry["id"]))
+        left, setting = self._left_at(number), _last_setting(entries, field.id)
         address, problem = self._fields.address(field.value)
         if address is None:
-            entry = _last_setting(entries, field.id)
-            if problem and _at(entry or issue_data) >= enabled:
+            if problem and _at(setting or issue_data) >= max(enabled, left):
                 self._begun.notify(number, self._fields.notice(field, problem))
             return None
-        since_when = (self._naming(entries, field.id), _arrival(entries, int(issue_data["project"]["id"])))
+        if left and (setting is None or _at(setting) < left):
+            return None
+        naming = setting if left else self._naming(entries, field.id)
+        since_when = (naming, _arrival(entries, int(issue_data["project"]["id"])))
         entry = max(filter(None, since_when), key=lambda entry: int(entry["id"]), default=None)
         since = max(_at(entry or issue_data), enabled)
         first = int(entry["id"]) if entry is not None else 0
@@ -165,6 +168,13 @@ class ConversationStarter:
             or mailbox in self._just_enabled
         ]
         return BegunIssue(number, mailbox, address.key, field.value, max(history, default=0), since)
+
+    def _left_at(self, number: int) -> float:
+        """When a message was moved away from an issue that it had created, in whole seconds by Redmine's clock; 0.0:
+        never. Only what somebody enters after that begins a conversation.
+        """
+        left, offset = self._begun.left_at(number), self._client.clock_offset
+        return float(int(left + (offset.total_seconds() if offset is not None else 0.0))) if left else 0.0
 
     def _naming(self, entries: Sequence[Mapping[str, Any]], field: int) -> Mapping[str, Any] | None:
         """The entry since which the field has named an address; None if it has since the issue was made."""

@@ -66,14 +66,17 @@ def test_what_was_never_read(store: Store, begun: BegunIssues, issues: IssueCopy
 
 
 def test_which_issues_are_known(store: Store, begun: BegunIssues) -> None:
-    """Those that began, those of messages, and those that a message left, are not new."""
+    """Those that began, and those of messages, are not new; of one that a message left, the time is known."""
     begun.begin(beginning(3))
     made, moved = keep(store, 1), keep(store, 2)
     make(store, made, 4)
     describe(store, moved, "2@x")
     make(store, moved, 5, request="{}")
+    before = store.clock()
     assert store.manual_changes.move(moved, '{"issue": 4}', "anna", "#4")
-    assert {3, 4, 5} == begun.known([2, 3, 4, 5, 6])
+    assert {3, 4} == begun.known([2, 3, 4, 5, 6])
+    assert (0.0, 0.0) == (begun.left_at(3), begun.left_at(4))
+    assert before <= begun.left_at(5) <= store.clock()
 
 
 def test_another_requester(store: Store, begun: BegunIssues, issues: IssueCopy) -> None:

@@ -336,7 +336,9 @@ def test_an_issue_that_a_mail_is_creating(desk: HelpDesk, *, is_of_mail: bool) -
 
 
 def test_an_issue_whose_mail_was_moved_away(desk: HelpDesk) -> None:
-    """What a message left behind when a person moved it elsewhere does not become a conversation."""
+    """What a message left behind when a person moved it elsewhere does not become a conversation, until somebody sets
+    its field on purpose; the note with that is mailed.
+    """
     desk.change({"mailboxes": {"desk": {"issue": {"conversations_from_redmine": False}}}})
     desk.mail(writes(f"Kim <{KIM}>"))
     desk.turn()
@@ -344,9 +346,12 @@ def test_an_issue_whose_mail_was_moved_away(desk: HelpDesk) -> None:
     desk.turn()
     with desk.application() as made:
         assert made.store.manual_changes.move(1, '{"issue": 2}', "anna", "#2")
-    desk.redmine.names(1, ANNA, KIM, "Whose is this?")
+    desk.redmine.writes(1, ANNA, "Whose is this?")
     desk.turn()
-    assert [] == new_mails(desk)
+    assert [] == mailed(desk)
+    desk.redmine.names(1, ANNA, LEE, "It is Lee's.")
+    desk.turn()
+    assert [(LEE, "It is Lee's.")] == mailed(desk)
 
 
 def test_a_beginning_that_was_not_copied(desk: HelpDesk) -> None:
