@@ -139,7 +139,8 @@ class ConversationFinder:
         """Given an issue, and what of it may be read now, return its conversation with the customer, with the people in
         Cc as agents have changed them. Who was the requester before is in Cc only if an agent has named them since.
         """
-        changes, apart = self._queries.cc_changes(issue.id), self._queries.third_parties(issue.id)
+        changes = self._queries.cc_changes(issue.id)
+        apart = self._queries.third_parties(issue.id, issue.requester)
         former = self._queries.former_requesters(issue.id, issue.requester)
         conversation = replace(self._by_mails(issue, visible, apart), apart=apart)
         return conversation.without(former).with_changes(changes.added, changes.removed)

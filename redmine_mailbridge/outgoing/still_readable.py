@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from redmine_mailbridge.errors import RedmineUnavailable
-from redmine_mailbridge.mail.message_ids import THIRD_PARTY, TO_TEAM
+from redmine_mailbridge.mail.message_ids import APART, THIRD_PARTY
 from redmine_mailbridge.outgoing.resend import why_not
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue
@@ -38,7 +38,7 @@ class ReadableCheck:
             return ""
         if self._away is not None:
             raise self._away
-        key = (mail.message_id, mail.recipient if mail.kind in TO_TEAM else "")
+        key = (mail.message_id, mail.recipient if mail.kind in APART else "")
         if key not in self._known:
             try:
                 self._known[key] = why_not(mail, self.profiles, self.show_issue, self.requester(mail.issue))

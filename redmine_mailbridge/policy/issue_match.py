@@ -89,7 +89,7 @@ def third_party_mail(context: DecisionContext, issue: Issue) -> ThirdPartyMail:
     if not (named or thread):
         return ThirdPartyMail()
     account = about.sender.user is not None or about.sender.claimed is not None
-    other = account or about.sender.address.key in issue.participants
+    other = account or is_among(about.sender.address.key, issue.participants)
     if not named and other:
         return ThirdPartyMail("it belongs to a conversation with third parties of the issue", private=True)
     private = about.route.issue.third_party_replies == "private"

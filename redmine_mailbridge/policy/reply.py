@@ -93,14 +93,16 @@ def _changes(
     """Given the text, return its keyword lines and the fields that they and a reopening change.
 
     Keyword lines are applied if Redmine itself checks them (the sender's own user writes), if the sender is
-    known to be allowed to edit the issue, or if permissions are not checked.
+    known to be allowed to edit the issue, or if permissions are not checked: not for a third party, whose mail would
+    close the issue or set its fields for the customer to see.
     """
     settings, facts = context.route.issue, context.facts
     project = facts.projects.get(issue.project.lower())
     impersonated = match.as_user and facts.can_impersonate
     keywords = Keywords()
     may_edit = context.sender.through is None and issue.editable_by_sender
-    if facts.offline or impersonated or may_edit or not settings.check_permissions:
+    unchecked = not settings.check_permissions and not match.third_party
+    if facts.offline or impersonated or may_edit or unchecked:
         keywords = context.keywords(text, context.fields_of(project, issue.tracker or None))
         keywords = keywords.dropping("project")
     requested = RequestedFields()

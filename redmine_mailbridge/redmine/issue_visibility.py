@@ -26,10 +26,10 @@ class VisibleIssue:
         journals = (entry for entry in self.issue_data.get("journals", ()) if int(entry["id"]) == number)
         return next((entry for entry in journals if not entry.get("private_notes")), None)
 
-    def notes_of(self, number: int) -> str:
-        """The text of a journal, private or not; "" if there is none."""
+    def private_note(self, number: int) -> str:
+        """The text of a journal that exists and is private; else ""."""
         journals = (entry for entry in self.issue_data.get("journals", ()) if int(entry["id"]) == number)
-        return next((str(entry.get("notes") or "") for entry in journals), "")
+        return next((str(entry.get("notes") or "") for entry in journals if entry.get("private_notes")), "")
 
     def says(self, journal: int | None, written: str) -> bool:
         """Given a note (None: the issue itself) and its text, does it exist, public and unchanged?"""

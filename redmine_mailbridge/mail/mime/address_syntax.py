@@ -70,10 +70,10 @@ def spellings(address: str) -> frozenset[str]:
 
 
 def is_among(address: str, addresses: Collection[str]) -> bool:
-    """Given an address, and others in lower case, is it one of them, whichever its subaddress and the spelling of its
-    domain?
+    """Given an address, and others in lower case, is it one of them, whichever the subaddress of either and the
+    spelling of its domain?
     """
-    return not {*spellings(address), *spellings(without_subaddress(address))}.isdisjoint(addresses)
+    return not spellings(without_subaddress(address)).isdisjoint(map(without_subaddress, addresses))
 
 
 def ways_to_write(address: str) -> frozenset[str]:

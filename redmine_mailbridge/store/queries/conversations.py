@@ -92,10 +92,12 @@ class ConversationQueries:
         with self._database.read() as db:
             return [(row.message_id, row.created_at) for row in db.execute(query.order_by(outbox.c.id))]
 
-    def third_parties(self, issue: int) -> frozenset[str]:
-        """Given an issue, return the addresses (lower case) of its third parties, who get no mail to the customer."""
+    def third_parties(self, issue: int, requester: str) -> frozenset[str]:
+        """Given an issue and its requester's address, return the addresses (lower case) of its third parties, who get
+        no mail to the customer.
+        """
         with self._database.read() as db:
-            return third_parties(db, [issue])[issue]
+            return third_parties(db, [issue], {issue: requester})[issue]
 
     def third_party_ids(self, issue: int) -> frozenset[str]:
         """Given an issue, return the Message-IDs of the mail to and from its third parties."""

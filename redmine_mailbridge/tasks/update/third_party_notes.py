@@ -66,7 +66,7 @@ class ThirdPartyNotes:
         """Given an issue and an agent's note on it, decide the note if it is for third parties. Return the number of
         mails queued; None if it is not. Raise RateLimited when it must wait.
         """
-        commands = parse(str(entry.get("notes") or ""))
+        commands = parse(str(entry.get("notes") or ""), marker=mailing.marker)
         if not commands.for_third_parties:
             return None
         what = f"note {int(entry['id'])} by {author_of(entry)}"

@@ -42,9 +42,10 @@ NOTES = st.tuples(
 )
 CHANGES = st.tuples(st.sampled_from(["project", "issue", "close"]))
 TURN = st.just(("turn",))
-HISTORY = st.lists(st.one_of(MAILS, MAILS, NOTES, NOTES, CHANGES, TURN, TURN), min_size=3, max_size=14)
+HISTORY = st.lists(st.one_of(MAILS, MAILS, NOTES, NOTES, CHANGES, TURN, TURN), min_size=3, max_size=9)
 ASKED = [("note", BOB, True, SUE), ("turn",)]
-ANSWER = [("turn",), ("note", BOB, False, ""), ("turn",)]
+REFUSED = [("note", BOB, True, KIM), ("note", BOB, True, f"{SUE} {KIM}")]
+KIM_COPIES, KIM_READS_IT = ("mail", KIM, True, SUE, "tag"), ("mail", KIM, True, "", "their mail")
 
 
 def people(*fields: object) -> set[str]:
@@ -198,17 +199,13 @@ CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @pytest.mark.parametrize("replies", ["private", "public"])
-@settings(max_examples=20, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=2, deadline=None, suppress_health_check=CHECKS)
 @given(history=HISTORY)
-@example(history=[*ASKED, ("mail", SUE, False, f"{KIM}, {SAM}", "ours"), *ANSWER])
-@example(history=[("mail", KIM, True, SUE, "tag"), ("turn",), *ASKED, ("mail", KIM, True, SUE, "tag"), *ANSWER])
-@example(history=[*ASKED, ("mail", OTHER, False, "", "theirs"), ("turn",), ("mail", OTHER, True, "", "tag"), *ANSWER])
-@example(history=[*ASKED, ("mail", KIM, True, SUE, "theirs"), *ANSWER])
-@example(history=[*ASKED, ("mail", OTHER, True, "", "quote"), *ANSWER])
-@example(history=[*ASKED, ("mail", SUE, True, KIM, "ours"), ("turn",), ("mail", KIM, True, "", "their mail"), *ANSWER])
-@example(history=[*ASKED, ("note", BOB, False, f"cc {SUE}"), *ANSWER])
-@example(history=[*ASKED, ("close",), ("mail", SUE, True, "", "tag"), *ANSWER])
-@example(history=[("note", BOB, False, SUE), ("note", BOB, True, KIM), ("note", BOB, True, f"{SUE} {KIM}"), *ANSWER])
+@example(history=[*ASKED, ("mail", SUE, False, f"{KIM}, {SAM}", "ours"), ("turn",), KIM_READS_IT])
+@example(history=[KIM_COPIES, ("turn",), *ASKED, KIM_COPIES, ("mail", KIM, True, SUE, "theirs")])
+@example(history=[*ASKED, ("mail", OTHER, False, "", "theirs"), ("turn",), ("mail", OTHER, True, "", "tag")])
+@example(history=[*ASKED, ("mail", OTHER, True, "", "quote"), ("note", BOB, False, f"cc {SUE}")])
+@example(history=[("note", BOB, False, SUE), *REFUSED, *ASKED, ("close",), ("mail", SUE, True, "", "tag")])
 def test_neither_side_reads_the_other(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
@@ -228,7 +225,6 @@ def test_neither_side_reads_the_other(
         help_desk(tmp_path_factory.mktemp("desk"), monkeypatch, server, {"mailboxes": {"desk": desk_values}}) as desk,
         desk.application() as made,
     ):
-        desk.turn(made)
         world = World(desk, made, replies)
         subject, first = world.word(), world.word()
         world.customers |= {subject, first, "first.x@client.example"}
@@ -236,7 +232,7 @@ def test_neither_side_reads_the_other(
         desk.turn(made)
         world.seen = len(server.taken)
         desk.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}
-        for step in [*history, ("turn",), ("note", BOB, False, ""), ("turn",)]:
+        for step in [*history, ("turn",), ("note", BOB, False, ""), ("turn",)]:  # an answer to the customer at the end
             match step:
                 case ("mail", sender, proven, cc, how):
                     world.mail(sender, proven, cc, how)

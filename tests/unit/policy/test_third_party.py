@@ -128,6 +128,15 @@ def test_their_mail_changes_no_status_but_reopens() -> None:
     assert 2 == planned({"from": "kim", "ref": "tag:10"}, settings).fields.status_id
 
 
+@pytest.mark.fault("A35-5")
+def test_their_keyword_lines_set_nothing() -> None:
+    """Where permissions are not checked the customer's mail closes the issue by a line, theirs does not."""
+    rules = 'check_permissions = false; allow_override = "all"; keywords_from = "anyone"'
+    for sender, closed in (("kim", 5), (SUE, None)):
+        row = {"from": sender, "ref": "tag:10", "text": "Status: Closed\n\nAll done."}
+        assert closed == planned(row, rules).fields.status_id, sender
+
+
 def test_files_of_a_private_note_stay_in_the_mail() -> None:
     """Redmine would show them to everybody; those of a public note are attached."""
     for rules, files in (("", 0), (PUBLIC, 1)):

@@ -1,9 +1,11 @@
 """Notes to third parties: to whom they go, with what, in which thread, and why others go to no one."""
 
+import threading
 from typing import Any
 
 import pytest
 
+from redmine_mailbridge.tasks.update.update import Updater
 from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, new_mails, text_of, writes
 from tests.unit.tasks.update.test_agent_notes import files
 
@@ -133,6 +135,81 @@ def test_a_note_is_looked_at_again_before_it_leaves(asked: HelpDesk) -> None:
     assert "does not name this address" in asked.command("queue", "retry", "--all").output
     asked.turn()
     assert [] == new_mails(asked)
+
+
+CHANGED = {
+    "a longer address": f"/to other-{SUE}\nHello",
+    "an address that goes on": f"/to {SUE}.test\nHello",
+    "a word about it": f"/to {SAM}\nNot for {SUE}, she is away.",
+    "not to third parties": f"Ask {SUE}.",
+}
+
+
+@pytest.mark.fault("A35-1")
+@pytest.mark.parametrize("name", CHANGED)
+def test_who_is_no_longer_named_gets_nothing(asked: HelpDesk, name: str) -> None:
+    """A note that merely holds the letters of the address does not name it; one that was made public goes to no one."""
+    asked.post.answers["sue"] = "550 not now"
+    assert [] == to_third_party(asked, f"/to {SUE}\nHello")
+    entry = next(one for one in asked.redmine.issues[1]["journals"] if one["user"]["id"] == BOB)
+    asked.post.answers.clear()
+    for text, private in ((CHANGED[name], True), (entry["notes"], False)):
+        entry.update(notes=text, private_notes=private)
+        assert "does not name this address" in asked.command("queue", "retry", "--all").output
+        asked.turn()
+        assert [] == new_mails(asked)
+
+
+@pytest.mark.fault("A35-2")
+def test_each_recipient_is_looked_up(asked: HelpDesk) -> None:
+    """Of two whom a note named, the one whom it names no longer gets nothing, although the other is still named."""
+    asked.redmine.writes(1, BOB, f"/to {SUE}, {SAM}\nHello", private=True)
+    with asked.application() as made:
+        Updater(made.tasks.steps).once(threading.Event())
+    asked.redmine.issues[1]["journals"][0]["notes"] = f"/to {SUE}\nHello"
+    asked.turn()
+    assert [SUE] == [to for to, _ in new_mails(asked)]
+
+
+@pytest.mark.fault("A35-3")
+def test_the_customer_by_another_subaddress(desk: HelpDesk) -> None:
+    """It is the customer, whichever the subaddress: nothing private goes there, and no reply makes a third party."""
+    desk.turn()
+    desk.mail(writes("kim+shop@client.example", "Kim's printer", "It burns."))
+    desk.turn()
+    assert [] == to_third_party(desk, f"/to {KIM}\nHello")
+    desk.turn()
+    assert "it names the customer" in told(desk)[0]
+    ((_, mail),) = to_third_party(desk, f"/to {SUE}\nHello")
+    desk.mail(writes(KIM, "Re: yours", "I see.", In_Reply_To=mail["Message-ID"], proven=True))
+    desk.turn()
+    assert desk.redmine.issues[1]["journals"][-1]["private_notes"]
+    desk.redmine.writes(1, ANNA, f"/cc {KIM}\nDone.")
+    desk.turn()
+    assert {"kim+shop@client.example", KIM} == {to for to, _ in new_mails(desk)}
+
+
+@pytest.mark.fault("A35-4")
+def test_a_third_party_who_was_the_requester(asked: HelpDesk) -> None:
+    """Once the customer is the requester again, the note that says so does not go to the third party either."""
+    to_third_party(asked, f"/to {SUE}\nCan you deliver?")
+    asked.redmine.writes(1, ANNA, f"/requester {SUE}\nDear Sue")
+    asked.turn()
+    assert SUE in {to for to, _ in new_mails(asked)}
+    asked.mail(writes(SUE, "Re: [Desk - Bug #1] Kim's printer", "I am the customer.", proven=True))
+    asked.turn()
+    new_mails(asked)
+    asked.redmine.writes(1, ANNA, f"/requester {KIM}\nDear Kim")
+    asked.turn()
+    assert {KIM} == {to for to, _ in new_mails(asked)}
+
+
+@pytest.mark.fault("A35-6")
+def test_the_marker_is_not_mailed(asked: HelpDesk) -> None:
+    """The word that marks notes to the customer is no part of the text, in front of which it is."""
+    asked.change({"mailboxes": {"desk": {"answers": {"notes": "marked"}}}})
+    ((_, mail),) = to_third_party(asked, f"/to {SUE}\n/mail\nHello")
+    assert "/mail" not in text_of(mail)
 
 
 def test_the_customers_answer_does_not_know_of_it(asked: HelpDesk) -> None:
