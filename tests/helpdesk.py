@@ -256,8 +256,9 @@ class SmallRedmine:
         if "v[updated_on][]" in query:
             rows = [one for one in rows if one["updated_on"] >= query["v[updated_on][]"][0]]
         if "v[issue_id][]" in query:
-            wanted = set(query["v[issue_id][]"][0].split(","))
-            rows = [one for one in rows if str(one["id"]) in wanted]
+            numbers = set(map(int, query["v[issue_id][]"][0].split(",")))
+            at_least = [">="] == query["op[issue_id]"]
+            rows = [one for one in rows if one["id"] in numbers or (at_least and one["id"] > min(numbers))]
         if query.get("sort") == ["updated_on:desc"]:
             rows.reverse()
         offset, limit = int(query.get("offset", ["0"])[0]), int(query.get("limit", ["25"])[0])
