@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import is_there, upsert
+from redmine_mailbridge.store.note_decisions import MAILED
 from redmine_mailbridge.store.tables import (
     account,
     begun_issue,
@@ -41,8 +42,7 @@ NAMED: tuple[tuple[sa.ColumnElement[Any], str], ...] = (
     (meta.c.key, "released:{}"),
     (meta.c.key, "braked:{}"),
     (meta.c.key, "begun:{}"),
-    (meta.c.key, "answers:{}:notes"),
-    (meta.c.key, "answers:{}:closed"),
+    *((meta.c.key, f"answers:{{}}:{what}") for what in MAILED),
     *((table.c.name, "receive:{}") for table in (task_override, task_wish, task_next, task_run)),
     (oauth_token.c.connection, "{}"),
     (oauth_token.c.connection, "{}/outgoing"),

@@ -42,6 +42,10 @@ _SINCE = (
 """When the requester of a decision's issue became that; NULL: with the issue."""
 
 
+MAILED = ("notes", "closed", "third_parties")
+"""What is decided, each from a journal on of its own: `answers:MAILBOX:notes`."""
+
+
 @dataclass(frozen=True, slots=True)
 class NoteDecision:
     """The decision on a note, in one line. `at` in seconds since the epoch, UTC.

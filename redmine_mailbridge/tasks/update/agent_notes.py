@@ -34,7 +34,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
-from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions, RateLimited
+from redmine_mailbridge.store.note_decisions import MAILED, NoteDecision, NoteDecisions, RateLimited
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.queries.conversations import ConversationQueries
@@ -122,10 +122,10 @@ class AgentNoteMailer:
         """The issues of a mailbox with their undecided journals. Issues to which a mail is being written wait, since
         the newest note may be that mail's.
         """
-        enabled = {"notes": mailing.notes != "never", "closed": mailing.closed, "third_parties": mailing.third_parties}
+        enabled = (mailing.notes != "never", mailing.closed, mailing.third_parties)
         after = {
             what: self._begun(f"{mailbox}:{what}", on=on and mailbox in self._mailer.profiles)
-            for what, on in enabled.items()
+            for what, on in zip(MAILED, enabled, strict=True)
         }
         if all(journal is None for journal in after.values()):
             return
