@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.message_ids import THIRD_PARTY
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.dialects import is_there, upsert
@@ -72,16 +73,22 @@ class MailedAnswers:
         return self._rows(outbox.c.issue == issue, limit=NEWEST)
 
     def limited(self, reason: str, *, seconds: float) -> list[MailedAnswer]:
-        """The mails that have waited for so many seconds, the last time for this reason, oldest first."""
+        """The mails that have waited for so many seconds, the last time for this reason, oldest first: those to third
+        parties, too.
+        """
         over = ~within(outbox.c.created_at, self.clock(), seconds)
-        return self._rows(outbox.c.state == QUEUED, outbox.c.reason == reason, over, limit=NEWEST)[::-1]
+        return self._rows(
+            outbox.c.state == QUEUED, outbox.c.reason == reason, over, limit=NEWEST, kinds=(ANSWER, THIRD_PARTY)
+        )[::-1]
 
     def due(self) -> list[MailedAnswer]:
         """The mails of which their issues do not know yet that they were sent, oldest first."""
         return self._rows(outbox.c.report_due.is_(True), limit=NEWEST)[::-1]
 
-    def _rows(self, *conditions: sa.ColumnElement[bool], limit: int) -> list[MailedAnswer]:
-        query = sa.select(*_COLUMNS).where(outbox.c.kind == ANSWER, outbox.c.issue.is_not(None), *conditions)
+    def _rows(
+        self, *conditions: sa.ColumnElement[bool], limit: int, kinds: Sequence[str] = (ANSWER,)
+    ) -> list[MailedAnswer]:
+        query = sa.select(*_COLUMNS).where(outbox.c.kind.in_(kinds), outbox.c.issue.is_not(None), *conditions)
         with self._database.read() as db:
             rows = db.execute(query.order_by(outbox.c.id.desc()).limit(limit))
             return [MailedAnswer(**row._mapping) for row in rows]

@@ -73,7 +73,7 @@ class HeldAnswers:
                 continue
             reported.add(mail.message_id)
             recipient, own_id = (literal(text, self._text_format) for text in (mail.recipient, mail.message_id))
-            text = f"The answer to {recipient} has not been sent yet: {self._limit(mail.mailbox)}\n\n{own_id}"
+            text = f"The mail to {recipient} has not been sent yet: {self._limit(mail.mailbox)}\n\n{own_id}"
             self._notices.add(mail.issue, mail.mail_id, NewNotice(key, text))
 
     def _limit(self, mailbox: str) -> str:

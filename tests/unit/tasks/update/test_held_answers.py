@@ -94,7 +94,7 @@ def test_the_limit_of_a_day(desk: HelpDesk) -> None:
     for _ in range(3):
         desk.turn()
     (note,) = notes(desk)
-    assert note.startswith(f"The answer to `{KIM}` has not been sent yet: the limit of 1 messages a day is reached.")
+    assert note.startswith(f"The mail to `{KIM}` has not been sent yet: the limit of 1 messages a day is reached.")
     ends = {str(Moment.of(time.time() + 86_400 - WORTH_A_NOTICE + late)) for late in range(-60, 61, 20)}
     found = re.search(r"It will be sent from (\S+ \S+) on", note)
     assert found is not None
@@ -103,6 +103,23 @@ def test_the_limit_of_a_day(desk: HelpDesk) -> None:
     desk.turn()
     desk.turn()
     assert (2, 1) == (len(desk.post.taken), len(notes(desk)))
+
+
+@pytest.mark.fault("A37-13")
+def test_mail_to_a_third_party_over_the_limit_of_a_day(desk: HelpDesk) -> None:
+    """It is named like an answer to the customer."""
+    answers = {"third_parties": True, "command_roles": ["Agent"]}
+    desk.change({"mailboxes": {"desk": {"answers": answers}}, "outgoing": {"daily_limit": 1}})
+    desk.turn()
+    desk.redmine.writes(1, BOB, "The first.")
+    desk.turn()
+    desk.redmine.writes(1, BOB, "/to sue@parts.example\nThe second.", private=True)
+    desk.turn()
+    shift(desk, WORTH_A_NOTICE + 1)
+    for _ in range(3):
+        desk.turn()
+    (note,) = notes(desk)
+    assert note.startswith("The mail to `sue@parts.example` has not been sent yet: the limit of 1 messages a day")
 
 
 def test_two_at_once(desk: HelpDesk) -> None:
