@@ -59,7 +59,7 @@ def why_not(  # noqa: PLR0911 - a list of reasons
         text = visible.private_note(int(note[1] or note[2])) if note is not None else ""
         named = {comparable(person.address) for person in _named_by_command(text)}
         gone = "its note does not name this address any more, is public now, or gone"
-        return "" if comparable(mail.recipient) in named else gone
+        return _deleted(mail, visible) if comparable(mail.recipient) in named else gone
     to_team = mail.kind in TO_TEAM and comparable(mail.recipient) != requester
     if not visible.public and not profile.private_projects and not to_team:
         return PRIVATE

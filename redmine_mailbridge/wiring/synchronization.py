@@ -44,4 +44,12 @@ def synchronization(settings: Settings, store: Store, client: Client, metadata: 
         metadata=metadata,
         being_written=NoteDecisions(store.database, store.clock).being_written,
     )
-    return IssueSync(issues(store), client, metadata, RecentIssues(client), requester_fields=fields, starter=starter)
+    return IssueSync(
+        issues(store),
+        client,
+        metadata,
+        RecentIssues(client),
+        requester_fields=fields,
+        starter=starter,
+        markers={name: box.answers.marker for name, box in settings.mailboxes.items()},
+    )

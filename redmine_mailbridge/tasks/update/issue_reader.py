@@ -21,7 +21,8 @@ UNKNOWN_SKEW = 600.0
 
 class IssueReader:
     """Reads single issues with their histories; issues in `recent` need no request. `requester_fields`
-    correct the requester. Safe to share among threads.
+    correct the requester. `markers` are the words by mailbox that count as a command (`answers.marker`). Safe to share
+    among threads.
     """
 
     def __init__(
@@ -31,12 +32,15 @@ class IssueReader:
         mails_of: Callable[[Collection[int]], Mapping[int, JournalMail]],
         recent: RecentIssues | None = None,
         requester_fields: RequesterFields | None = None,
+        *,
+        markers: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
         self._metadata = metadata
         self._mails_of = mails_of
         self._recent = recent
         self._requester_fields = requester_fields
+        self._markers = markers or {}
 
     def take(
         self, origin: IssueOrigin, now: float, before: IssueRow | None
@@ -69,7 +73,7 @@ class IssueReader:
         wrote before the conversation began counts for neither side.
         """
         row = self._row(issue_data, origin, now, before)
-        journals = self._journals(issue_data, self.participants(row))
+        journals = self._journals(issue_data, self.participants(row), self._markers.get(origin.mailbox, ""))
         before_it = origin.begun.after_journal if origin.begun is not None else 0
         return row, [
             replace(journal, side="bridge") if journal.id <= before_it and journal.side == "agent" else journal
@@ -133,12 +137,16 @@ class IssueReader:
             return True
         return before is not None and before.updated_on == updated and now >= before.seen_at + SAME_SECOND
 
-    def _journals(self, issue_data: Mapping[str, Any], participants: Participants) -> list[JournalRow]:
+    def _journals(self, issue_data: Mapping[str, Any], participants: Participants, marker: str) -> list[JournalRow]:
         """The history, in order. Private notes are included only if the role of the API user may see them."""
         entries = sorted(issue_data.get("journals", ()), key=lambda entry: int(entry["id"]))
         mails = self._mails_of([int(entry["id"]) for entry in entries])
         return [
-            self._journal(entry, int(issue_data["id"]), participants, mails.get(int(entry["id"]))) for entry in entries
+            replace(
+                self._journal(entry, int(issue_data["id"]), participants, mails.get(int(entry["id"]))),
+                to_third_party=parse(str(entry.get("notes") or ""), marker=marker).for_third_parties,
+            )
+            for entry in entries
         ]
 
     def _journal(
@@ -164,7 +172,6 @@ class IssueReader:
             status_from=self._status(change.get("old_value")),
             status_to=self._status(change.get("new_value")),
             mail_id=mail.mail_id if mail else None,
-            to_third_party=parse(str(journal_data.get("notes") or "")).for_third_parties,
         )
 
     def _status(self, number: object) -> str | None:

@@ -103,11 +103,12 @@ class IssueSync:
         *,
         requester_fields: RequesterFields | None = None,
         starter: ConversationStarter | None = None,
+        markers: Mapping[str, str] | None = None,
     ) -> None:
         self._issues = issues
         self._client = client
         self._list = IssueList(client)
-        self._reader = IssueReader(client, metadata, issues.mails_of, recent, requester_fields)
+        self._reader = IssueReader(client, metadata, issues.mails_of, recent, requester_fields, markers=markers)
         self._turns = IssueTurns("reading the issue", self._client.whoami, issues.record)
         self._starter = starter
         self._without_notes: set[int] = set()

@@ -71,7 +71,7 @@ class ThirdPartyNotes:
             return None
         what = f"note {int(entry['id'])} by {author_of(entry)}"
         files = files_of_private(entry, visible.issue_data)
-        why_not = next(self._obstacles(row, entry, commands, mailing), "")
+        why_not = next(self._obstacles(row, visible, entry, commands, mailing), "")
         if why_not:
             return self._not_mailed(row, entry, commands, f"{what}: not mailed to third parties: ", why_not)
         content = self._content.compose(
@@ -99,18 +99,24 @@ class ThirdPartyNotes:
         return len(composed.mails) if queued else 0
 
     def _obstacles(
-        self, row: IssueRow, entry: Mapping[str, Any], commands: NoteCommands, mailing: NoteMailPolicy
+        self,
+        row: IssueRow,
+        visible: VisibleIssue,
+        entry: Mapping[str, Any],
+        commands: NoteCommands,
+        mailing: NoteMailPolicy,
     ) -> Iterator[str]:
         """Why a note is mailed to no one, the first reason first."""
+        if commands.held_back:
+            yield f"it also begins with {commands.held_back}"
         if not entry.get("private_notes"):
             yield "only a private note is: customers with an account can read this one in Redmine"
         yield from commands.problems
-        if refusal := self._rights.refusal(writers_of(entry), row.project_id, mailing.command_users):
+        project = int(visible.issue_data["project"]["id"])
+        if refusal := self._rights.refusal(writers_of(entry), project, mailing.command_users):
             yield refusal
         if others := ", ".join(name for name in commands.by_name if name != "/to"):
             yield f"a note with /to can have no other command ({others})"
-        if commands.nomail:
-            yield "it also begins with /nomail"
         if len(commands.to) > MOST_ADDRESSES:
             yield f"it names more than {MOST_ADDRESSES} addresses"
         if any(is_among(person.address, [row.requester.lower()]) for person in commands.to):
@@ -121,12 +127,15 @@ class ThirdPartyNotes:
             yield "it has no text"
 
     def _not_mailed(self, row: IssueRow, entry: Mapping[str, Any], commands: NoteCommands, what: str, why: str) -> int:
-        """Record that a note is mailed to no one, and tell the agents in a private note."""
+        """Record that a note is mailed to no one, and tell the agents in a private note. A public one with `/private`
+        is to be hidden.
+        """
         number = int(entry["id"])
         shown = ", ".join(person.address for person in commands.to[:SHOWN])
         addresses = f" to {literal(shown, self._text_format)}" if shown else ""
         text = f"The note {number} was not mailed{addresses}: {literal(why, self._text_format)}"
         decision = NoteDecision(number, row.id, 0.0, f"{what}{why}")
         notices = [NewNotice(f"third_party/{number}", text)]
-        self._decisions.decide(decision, mail_id=row.mail_id, notices=notices)
+        hide = commands.private and not entry.get("private_notes")
+        self._decisions.decide(decision, mail_id=row.mail_id, notices=notices, hide=hide)
         return 0

@@ -1,10 +1,13 @@
 """Notes to third parties: to whom they go, with what, in which thread, and why others go to no one."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from redmine_mailbridge.redmine.issue_visibility import visible_issue
+from redmine_mailbridge.tasks.update.agent_notes import AgentNoteMailer
 from redmine_mailbridge.tasks.update.update import Updater
 from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, new_mails, text_of, writes
 from tests.unit.tasks.update.test_agent_notes import files
@@ -82,11 +85,13 @@ REFUSED = {
     "it names no address": ("/to sue\nHello", True, "/to"),
     "it has another command": (f"/to {SUE}\n/cc {SAM}\nHello", True, "can have no other command (/cc)"),
     "it is not to be mailed": (f"/nomail\n/to {SUE}\nHello", True, "/nomail"),
+    "it is to stay private": (f"/private\n/to {SUE}\nHello", True, "/private"),
     "it names too many": (f"/to {' '.join(f'a{n}@parts.example' for n in range(21))}\nHello", True, "more than 20"),
 }
 
 
 @pytest.mark.fault("O2")
+@pytest.mark.fault("A37-6")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_goes_to_no_one(asked: HelpDesk, name: str) -> None:
     """A note that cannot be mailed as it stands is mailed to no one, and one private note says why."""
@@ -97,6 +102,54 @@ def test_what_goes_to_no_one(asked: HelpDesk, name: str) -> None:
     (line,) = told(asked)
     assert "was not mailed" in line
     assert why in line.replace("\\", "")
+
+
+@pytest.mark.fault("A37-3")
+def test_a_file_that_is_deleted_while_the_mail_waits(asked: HelpDesk) -> None:
+    """The mail does not leave with it."""
+    asked.redmine.writes(1, BOB, f"/to {SUE}\nHere is the plan.", private=True, plan=b"of another customer")
+    with asked.application() as made:
+        Updater(made.tasks.steps).once(threading.Event())
+        asked.redmine.issues[1]["attachments"].clear()
+        asked.redmine.touch(1)
+        made.sending.once()
+    assert [] == new_mails(asked)
+    assert "deleted in Redmine since: plan" in asked.story()
+
+
+@pytest.mark.fault("A37-5")
+def test_the_marker_may_be_the_first_line(asked: HelpDesk) -> None:
+    """A note is for third parties wherever the command is among the first lines, as for notes to the customer."""
+    ((to, mail),) = to_third_party(asked, f"/mail\n/to {SUE}\nHello")
+    assert SUE == to
+    assert "/mail" not in text_of(mail)
+
+
+@pytest.mark.fault("A37-7")
+@pytest.mark.parametrize("third_parties", [True, False])
+def test_a_public_note_is_hidden_by_its_command(asked: HelpDesk, third_parties: bool) -> None:
+    """`/private` makes it private, whether it names third parties and they may be written to or not."""
+    asked.change({"mailboxes": {"desk": {"answers": {"third_parties": third_parties}}}})
+    asked.turn()
+    assert [] == to_third_party(asked, f"/private\n/to {SUE}\nHello", private=False)
+    asked.turn()
+    (note,) = (one for one in asked.redmine.issues[1]["journals"] if one["user"]["id"] == BOB)
+    assert note["private_notes"]
+    assert [] == new_mails(asked)
+
+
+@pytest.mark.fault("A37-14")
+def test_rights_count_in_the_project_where_the_issue_is(asked: HelpDesk) -> None:
+    """Not in the one where it was when it was copied."""
+    asked.redmine.writes(1, BOB, f"/to {SUE}\nHello", private=True)
+    with asked.application() as made:
+        (step,) = (one for one in made.tasks.steps if isinstance(one, AgentNoteMailer))
+        step._issue_sync.refresh()
+        row, visible = step._issues.get(1), visible_issue(made.client, 1)
+        assert row is not None
+        assert visible is not None
+        entry, mailing = visible.issue_data["journals"][-1], step._mailings["desk"]
+        assert 1 == step._third_parties.take(replace(row, project_id=8), visible, entry, mailing)
 
 
 def test_other_private_notes_are_not_even_decided(asked: HelpDesk) -> None:
