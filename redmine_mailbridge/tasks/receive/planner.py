@@ -149,7 +149,7 @@ class Planner:
         if self._message_queries is None:
             return facts
         apart = frozenset[str]()
-        if fact_request.message_ids or facts.issues:  # a new mail is in nobody's thread
+        if fact_request.message_ids or facts.issues:  # a new mail is in no thread
             apart = self._message_queries.third_party_ids((message.message_id, *fact_request.message_ids))
         return replace(_with_mails(facts, self._message_queries, newest), third_party_ids=apart)
 
