@@ -136,7 +136,8 @@ class BegunIssues:
             before = str(db.execute(sa.select(begun_issue.c.requester).where(of_issue)).scalar() or "")
             db.execute(sa.update(begun_issue).where(of_issue).values(requester=requester, field=field))
             if before not in {"", requester}:
-                insert_if_missing(db, former_requester, {"issue": number, "address": before})
+                former = {"issue": number, "address": before, "at": self.clock()}
+                insert_if_missing(db, former_requester, former)
                 named = sa.and_(cc_change.c.issue == number, cc_change.c.address == comparable(before))
                 db.execute(sa.delete(cc_change).where(named, cc_change.c.copied))
             if requester:

@@ -22,6 +22,7 @@ from redmine_mailbridge.store.recipient_changes import RecipientChanges, change_
 from redmine_mailbridge.store.tables import (
     answer,
     begun_issue,
+    former_requester,
     issue,
     journal,
     mail,
@@ -33,13 +34,20 @@ from redmine_mailbridge.util.dataclass import dataclass
 NOTE_IN_ID = re.compile(r"\.j([0-9]{1,18})\.[0-9a-v]{26}@")
 """The note that a message contains, from its Message-ID (mail/message_ids.py)."""
 
-_SINCE = (
+_CHANGED = (
     sa.select(sa.func.max(requester_change.c.at))
     .where(requester_change.c.issue == answer.c.issue, requester_change.c.undone_by.is_(None))
     .correlate(answer)
     .scalar_subquery()
 )
-"""When the requester of a decision's issue became that; NULL: with the issue."""
+"""When a person last made another one the requester of a decision's issue; NULL: never."""
+_REPLACED = (
+    sa.select(sa.func.max(former_requester.c.at))
+    .where(former_requester.c.issue == answer.c.issue)
+    .correlate(answer)
+    .scalar_subquery()
+)
+"""The same of a conversation that began in Redmine."""
 
 
 MAILED = ("notes", "closed", "third_parties")
@@ -235,7 +243,8 @@ class NoteDecisions:
         with self._database.read() as db:
             for some in chunks(sorted(issues)):
                 mailed = sa.select(answer.c.journal).where(answer.c.issue.in_(some), answer.c.notified_by.is_not(None))
-                mailed = mailed.where(sa.or_(_SINCE.is_(None), answer.c.at >= _SINCE))
+                for since in (_CHANGED, _REPLACED):
+                    mailed = mailed.where(sa.or_(since.is_(None), answer.c.at >= since))
                 journals |= set(db.execute(mailed).scalars())
                 lost = (
                     sa.select(outbox.c.message_id, outbox.c.recipient, issue.c.requester)

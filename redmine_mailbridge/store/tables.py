@@ -142,8 +142,10 @@ begun_issue = Table(
     *_required(Integer, "after_journal"), *_required(Double, "begun_on"),
 )
 
-# whom the answers of these issues went to before somebody changed the requester
-former_requester = Table("former_requester", metadata, *_key(Integer, "issue"), *_key(Text, "address"))
+# whom the answers of these issues went to before somebody changed the requester, and when (`at`) that was
+former_requester = Table(
+    "former_requester", metadata, *_key(Integer, "issue"), *_key(Text, "address"), *_required(Double, "at"),
+)
 
 # whom agents have added to the Cc of an issue's conversation (`copied`), or removed from it, by the last note that
 # says so; addresses as they are compared

@@ -5,10 +5,11 @@ import pytest
 from redmine_mailbridge.store.begun_issues import MOST_WAITING, BegunIssue, BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.note_decisions import NoteDecisions
+from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions
 from redmine_mailbridge.store.notices import NewNotice, Notices
 from redmine_mailbridge.store.queries.conversations import ConversationQueries
 from redmine_mailbridge.store.queries.messages import MessageQueries
+from tests.clocks import Clock
 from tests.unit.store.kept import describe, keep, make, participants
 from tests.unit.store.test_issue_copy import journal, row
 
@@ -99,6 +100,26 @@ def test_another_requester(store: Store, begun: BegunIssues, issues: IssueCopy) 
     assert {LEE} == queries.former_requesters(7, KIM)
     other = issues.get(8)
     assert other == row(8, mail_id=None, requester=KIM)
+
+
+@pytest.mark.fault("A37-2")
+def test_what_the_requester_before_received(store: Store, issues: IssueCopy) -> None:
+    """A new requester has received no note from before the field changed; the same one again, after nobody, has."""
+    clock = Clock()
+    begun, decisions = BegunIssues(store.database, clock), NoteDecisions(store.database, clock)
+    begun.begin(beginning(7))
+    issues.save(row(7, mail_id=None, requester=KIM), [])
+    expected: dict[str, set[int]] = {"": set(), KIM: {1, 2}, LEE: {3}, " Lee": {3, 4}, "again": {5}}
+    for note, (field, mailed) in enumerate(expected.items(), 1):
+        requester = {" Lee": LEE, "again": KIM}.get(field, field)
+        if note == 1:
+            decisions.decide(NoteDecision(1, 7, 0.0, "a note", "mailed"))
+        clock.now += 10
+        begun.change(7, requester, field)
+        clock.now += 10
+        if note > 1:
+            decisions.decide(NoteDecision(note, 7, 0.0, "a note", "mailed"))
+        assert mailed == decisions.mailed_notes([7])
 
 
 def test_a_notice_comes_once(store: Store, begun: BegunIssues) -> None:

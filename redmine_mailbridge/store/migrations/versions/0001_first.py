@@ -122,7 +122,7 @@ def _mails() -> None:
         "begun_issue", *_key(Integer, "issue"), *_required(Text, "mailbox", "requester", "field"),
         *_required(Integer, "after_journal"), *_required(Double, "begun_on"),
     )
-    op.create_table("former_requester", *_key(Integer, "issue"), *_key(Text, "address"))
+    op.create_table("former_requester", *_key(Integer, "issue"), *_key(Text, "address"), *_required(Double, "at"))
     op.create_table(
         "cc_change", *_key(Integer, "issue"), *_key(Text, "address"), *_required(Text, "written", "name", "who"),
         *_required(Boolean, "copied"), *_required(Integer, "journal"), *_required(Double, "at"),
