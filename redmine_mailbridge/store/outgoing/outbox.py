@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.model.mail_state import pause_after
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 from redmine_mailbridge.store.database import Database
@@ -19,6 +20,7 @@ from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.outgoing.adding import NewAnswer, queue
 from redmine_mailbridge.store.outgoing.rows import (
     BOUNCED,
+    CAUSED_BY_PEOPLE,
     DISCARDED,
     FAILED,
     HEADS,
@@ -27,7 +29,7 @@ from redmine_mailbridge.store.outgoing.rows import (
     SENT,
     QueuedMail,
 )
-from redmine_mailbridge.store.tables import outbox
+from redmine_mailbridge.store.tables import issue, outbox
 
 CLAIM_SECONDS = 300.0
 
@@ -141,6 +143,15 @@ class Outbox:
             for row in rows:
                 write_steps(db, row.mail_id, [f"discarded on request of {by}: {row.kind} to {row.recipient}"], now)
         return rows
+
+    def may_move(self, mail: QueuedMail) -> bool:
+        """May it change the status of its issue that a mail is not delivered (`issue.bounce_status`)? A person caused
+        it, and it went to the requester, as far as the issue has been read.
+        """
+        query = sa.select(issue.c.requester).where(issue.c.id == mail.issue)
+        with self._database.read() as db:
+            requester = db.execute(query).scalar()
+        return mail.kind in CAUSED_BY_PEOPLE and (requester is None or mail.recipient in spellings(requester))
 
     def bounced(self, mail: QueuedMail, words: str, *, reported: bool = False) -> None:
         """A delivery report says that delivery failed permanently; `reported`: the note is already on the issue."""

@@ -18,6 +18,8 @@ from redmine_mailbridge.util.dataclass import dataclass
 QUEUED, SENT, FAILED, BOUNCED, DISCARDED = "queued", "sent", "failed", "bounced", "discarded"
 LIMIT_REACHED = "waits: the sending limit is reached"
 """The reason of a message that waits since it exceeds a limit of its account."""
+CAUSED_BY_PEOPLE = frozenset({"answer", "received", "received_reply"})
+"""The kinds of mail to the requester that a person's note or message causes."""
 HEADER_BYTES = 60_000
 """Of a mail in a list: its header is within."""
 

@@ -219,7 +219,7 @@ class MessageProcessor:
                 reason = " ".join(f"{failure.status} {failure.diagnostic}".split())[:300] or "not delivered"
                 context = self._planner.contexts.get(mail.mailbox)
                 moves = context is not None and context.route.issue.bounce_status is not None
-                self._outbox.bounced(mail, reason, reported=noted and not moves)
+                self._outbox.bounced(mail, reason, reported=noted and not (moves and self._outbox.may_move(mail)))
 
     def _copy(self, row: StoredMail, original: StoredMail) -> ProcessingResult:
         """Close a copy with the result of the original."""

@@ -14,12 +14,9 @@ from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.policy.issue_fields import known_id
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.store.issue_copy import IssueCopy
-from redmine_mailbridge.store.outgoing.rows import BOUNCED, QueuedMail
+from redmine_mailbridge.store.outgoing.rows import BOUNCED, CAUSED_BY_PEOPLE, QueuedMail
 
 log = structlog.get_logger(__name__)
-
-CAUSED_BY_PEOPLE = frozenset({"answer", "received", "received_reply"})
-"""The kinds of mail to the requester that a person's note or message causes."""
 
 
 class BounceStatus:

@@ -90,6 +90,23 @@ def test_a_report_that_is_itself_a_note(desk: HelpDesk) -> None:
     test_a_report_of_failure(desk)
 
 
+@pytest.mark.fault("A37-12")
+def test_a_report_about_somebody_else(desk: HelpDesk) -> None:
+    """Where reports become private notes, one about a copy, which moves nothing, is not noted once more."""
+    desk.change({"mailboxes": {"desk": {"issue": {"automatic_reply": "private_note"}}}})
+    desk.redmine.writes(1, BOB, "We look at it.")
+    desk.turn()
+    with desk.application() as made:
+        outbox = Outbox(made.store.database, made.store.clock)
+        (row,) = (row for row in outbox.newest(states=[SENT]) if row.recipient == "lee@client.example")
+    desk.mail(report(row.message_id, "lee@client.example"))
+    for _ in range(2):
+        desk.turn()
+    assert 1 == sum("It failed." in one["notes"] for one in desk.redmine.issues[1]["journals"])
+    assert (NEW, 0) == (status(desk), told(desk))
+    assert "bounced: answer to lee@client.example" in desk.story()
+
+
 def test_a_closed_issue_stays_closed(desk: HelpDesk) -> None:
     """A closed issue has the note, and keeps its status."""
     desk.post.answers["kim"] = "550 5.1.1 No such user"
@@ -162,7 +179,7 @@ def test_a_rule_and_a_bounce_do_not_move_an_issue_to_and_fro(desk: HelpDesk) -> 
     assert (NEW, 2, 2) == (status(desk), moves(desk), told(desk))
 
 
-def report(about: str) -> bytes:
+def report(about: str, who: str = KIM) -> bytes:
     """A report of permanent failure about a mail of ours (RFC 3464)."""
     return "\r\n".join(
         [
@@ -171,7 +188,7 @@ def report(about: str) -> bytes:
             'Content-Type: multipart/report; report-type=delivery-status; boundary="b"', "",
             "--b", "Content-Type: text/plain", "", "It failed.", "",
             "--b", "Content-Type: message/delivery-status", "", "Reporting-MTA: dns; mx.example.com", "",
-            f"Final-Recipient: rfc822; {KIM}", "Action: failed", "Status: 5.1.1",
+            f"Final-Recipient: rfc822; {who}", "Action: failed", "Status: 5.1.1",
             "Diagnostic-Code: smtp; 550 5.1.1 <b>No *such* {{user}}</b>", "",
             "--b", "Content-Type: text/rfc822-headers", "", f"Message-ID: <{about}>", "", "--b--", "",
         ]
