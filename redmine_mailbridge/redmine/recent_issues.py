@@ -93,7 +93,12 @@ def _slim(shown: Mapping[str, Any]) -> dict[str, Any]:
     journals = [
         {name: journal[name] for name in JOURNAL if name in journal}
         | {"notes": "x" if str(journal.get("notes") or "").strip() else ""}
-        | {"details": [change for change in journal.get("details", ()) if change.get("name") == "status_id"]}
+        | {"details": [change for change in journal.get("details", ()) if _counts(change)]}
         for journal in shown["journals"]
     ]
     return {name: shown[name] for name in FIELDS if name in shown} | {"journals": journals}
+
+
+def _counts(change: Mapping[str, Any]) -> bool:
+    """Of the changes in the history, those of the status and of custom fields are cached: who has made them matters."""
+    return change.get("name") == "status_id" or change.get("property") == "cf"

@@ -7,7 +7,7 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
-from tests.helpdesk import ANNA, BOB, HelpDesk, new_mails, writes
+from tests.helpdesk import ANNA, BOB, HelpDesk, iso, new_mails, writes
 from tests.unit.store.kept import describe, keep, make
 
 KIM, LEE = "kim@c.example", "lee@c.example"
@@ -142,6 +142,25 @@ def test_a_person_who_may_not_changes_the_field(desk: HelpDesk) -> None:
     assert [KIM] == answered(desk)
     (note,) = told(desk)
     assert f"the requester field is `{LEE}`, and the writer may not change who gets mail" in note
+
+
+@pytest.mark.fault("A37-1")
+def test_a_reply_right_after_the_change(desk: HelpDesk) -> None:
+    """A customer's reply that becomes a note before the update run hides neither the change nor who has made it."""
+    desk.change({"mailboxes": {"desk": {"answers": {"command_roles": ["Agent"], "received_reply": False}}}})
+    asked(desk)
+    with desk.application() as made:  # the issue is known, and what follows is the only change
+        row = made.issue_sync.reread(1)
+        assert row is not None
+        desk.redmine.issues[1]["updated_on"] = iso(row.updated_on - 3600)
+        made.issue_sync.reread(1)
+    new_mails(desk)
+    desk.redmine.names(1, BOB, LEE, "For Lee.")
+    desk.mail(writes(KIM, "Re: Printer on fire [#1]", "It still burns."))
+    desk.turn()
+    assert "It still burns." in desk.redmine.issues[1]["journals"][-1]["notes"]
+    assert [LEE] == [to for to, _ in new_mails(desk)]
+    assert [] == told(desk)
 
 
 @pytest.mark.parametrize("value", ["nobody", f"{KIM}, {LEE}", "desk@example.com"])
