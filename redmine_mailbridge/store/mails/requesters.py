@@ -105,14 +105,7 @@ class Requesters:
         if not self.is_new_in_field(mail_id, address, written):
             return
         with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
-            row = db.execute(sa.select(mail).where(mail.c.id == mail_id)).one()
-            name = str(_intent(row).get("requester", ""))
-            values = {
-                "mail_id": row.id, "issue": row.created_issue, "address": address, "name": name, "before": address,
-                "before_name": name, "requester": row.requester, "joined": False, "who": BY_FIELD,
-                "undone_by": BY_FIELD, "at": self._clock(),
-            }  # fmt: skip
-            db.execute(sa.insert(requester_change).values(values))
+            _see(db, mail_id, address, self._clock())
 
     def fields_due(self) -> list[DueField]:
         """The requesters set by notes whose custom fields in Redmine are still to be set, in order."""
@@ -127,10 +120,14 @@ class Requesters:
             for row in rows
         ]
 
-    def field_written(self, due: DueField, line: str) -> None:
-        """The custom field has been set, or cannot be: the line says which, "" for nothing to say."""
+    def field_written(self, due: DueField, line: str, *, shown: bool) -> None:
+        """The custom field has been set, or cannot be: the line says which, "" for nothing to say. `shown`: it shows
+        the address, which is not new any more.
+        """
         with side_effect(SideEffect.RECORD_STEP), self._database.write() as db:
             db.execute(sa.update(requester_change).where(requester_change.c.id == due.id).values(field_due=False))
+            if shown:
+                _see(db, due.mail_id, due.address, self._clock(), number=due.issue)
             write_steps(db, due.mail_id, (line,) if line else (), self._clock())
 
     def undo(self, change: SetRequester, who: str) -> bool:
@@ -233,6 +230,23 @@ def _set(
     db.execute(sa.delete(cc_change).where(named))  # only who names the person before from now on means it
     line = f"the requester of #{number} is {address} instead of {before}, set by {who}"
     _write(db, row, (address, name, address), line, now)
+
+
+def _see(db: sa.Connection, mail_id: int, address: str, now: float, *, number: int | None = None) -> None:
+    """The custom field of the issue that a message created, or of this `number`, shows this address, which changes
+    nothing.
+    """
+    row = db.execute(sa.select(mail).where(mail.c.id == mail_id)).one()
+    number = row.created_issue if number is None else number
+    if number is None:
+        return
+    name = str(_intent(row).get("requester", ""))
+    values = {
+        "mail_id": row.id, "issue": number, "address": address, "name": name, "before": address,
+        "before_name": name, "requester": row.requester, "joined": False, "who": BY_FIELD,
+        "undone_by": BY_FIELD, "at": now,
+    }  # fmt: skip
+    db.execute(sa.insert(requester_change).values(values))
 
 
 def _join(db: sa.Connection, number: int, address: str) -> bool:

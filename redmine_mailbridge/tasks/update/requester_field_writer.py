@@ -41,14 +41,14 @@ class RequesterFieldWriter:
         answer = self._client.get_or_none(path) if due.address and name else None
         field = _field_of(answer["issue"], name) if answer is not None else None
         if field is None or comparable(str(field.get("value") or "")) == due.address:
-            self._requesters.field_written(due, "")
+            self._requesters.field_written(due, "", shown=field is not None)
             return 0
         try:
             why_not = self._set(path, {"custom_fields": [{"id": int(field["id"]), "value": due.address}]})
         except RedmineRefused as error:
             why_not = str(error)
         result = f"is not {due.address}: {why_not}" if why_not else f"is {due.address}"
-        self._requesters.field_written(due, f'the custom field "{name}" of #{due.issue} {result}')
+        self._requesters.field_written(due, f'the custom field "{name}" of #{due.issue} {result}', shown=not why_not)
         return int(not why_not)
 
     def _set(self, path: str, values: Mapping[str, Any]) -> str:

@@ -96,11 +96,30 @@ def test_the_field_that_shows_the_requester(store: Store, decisions: NoteDecisio
         decisions.decide(NoteDecision(journal, 7, 0.0, "a note"), mail_id=mail_id, changes=changes)
     first, last = store.requesters.fields_due()
     assert ("", "kim@c.example", 7, "support") == (first.address, last.address, last.issue, last.mailbox)
-    store.requesters.field_written(first, "")
-    store.requesters.field_written(last, "it is set")
+    store.requesters.field_written(first, "", shown=False)
+    store.requesters.field_written(last, "it is set", shown=True)
     assert ([], "it is set") == (store.requesters.fields_due(), lines(store, mail_id)[-1])
     store.requesters.set(mail_id, "jo@c.example", "", "ben")
     assert [] == store.requesters.fields_due()
+
+
+@pytest.mark.fault("A37-10")
+@pytest.mark.parametrize("shown", [True, False])
+def test_what_the_bridge_wrote_into_the_field(
+    store: Store, decisions: NoteDecisions, mail_id: int, *, shown: bool
+) -> None:
+    """It is not new, also if an administrator has undone the change before the field is read; a value that is not
+    shown has not been seen.
+    """
+    decisions.decide(NoteDecision(1, 7, 0.0, "a note"), mail_id=mail_id, changes=RecipientChanges(requester=LEE))
+    (due,) = store.requesters.fields_due()
+    store.requesters.field_written(due, "", shown=shown)
+    change = store.requesters.last(mail_id)
+    assert change is not None
+    assert LEE.address == change.address
+    assert store.requesters.undo(change, "admin")
+    assert shown is not store.requesters.set_by_field(mail_id, LEE.address, "")
+    assert ("zoe@c.example" if shown else LEE.address) == store.requesters.current(mail_id)[0]
 
 
 def test_what_the_field_shows_already(store: Store, mail_id: int) -> None:

@@ -163,6 +163,27 @@ def test_a_reply_right_after_the_change(desk: HelpDesk) -> None:
     assert [] == told(desk)
 
 
+@pytest.mark.fault("A37-10")
+def test_a_page_right_after_a_command(desk: HelpDesk) -> None:
+    """What the bridge has written into the field is not new: whom an administrator names before the next look stays,
+    until somebody changes the field, also back to the first requester.
+    """
+    desk.change({"mailboxes": {"desk": {"answers": {"command_roles": ["Agent"]}}}})
+    asked(desk)
+    desk.redmine.fields[72] = {"name": "Requester"}
+    desk.redmine.issues[1]["custom_fields"] = [{"id": 72, "name": "Requester", "value": KIM}]
+    desk.redmine.writes(1, BOB, f"/requester {LEE}\nOne.")
+    desk.turn()
+    assert LEE == desk.redmine.issues[1]["custom_fields"][0]["value"]
+    with desk.application() as made:
+        made.store.requesters.set(1, "jo@c.example", "", "admin")
+    desk.redmine.touch(1)
+    desk.turn()
+    assert ["jo@c.example"] == answered(desk)
+    field_says(desk, BOB, KIM)
+    assert [KIM] == answered(desk)
+
+
 @pytest.mark.parametrize("value", ["nobody", f"{KIM}, {LEE}", "desk@example.com"])
 def test_a_value_that_is_no_address(desk: HelpDesk, value: str) -> None:
     """Answers go where they went, and the agents read why, once."""
