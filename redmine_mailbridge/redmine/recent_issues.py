@@ -31,7 +31,7 @@ WATCHERS = "/watchers.json"
 @dataclass(frozen=True, slots=True)
 class CachedIssue:
     """An issue as Redmine returned it, `at` in seconds since the epoch by the local clock. Of texts it contains only
-    the subject: notes are "x" if there is one.
+    the subject and private notes, which may name third parties: a public note is "x" if there is one.
     """
 
     issue_data: Mapping[str, Any]
@@ -92,7 +92,7 @@ class RecentIssues:
 def _slim(shown: Mapping[str, Any]) -> dict[str, Any]:
     journals = [
         {name: journal[name] for name in JOURNAL if name in journal}
-        | {"notes": "x" if str(journal.get("notes") or "").strip() else ""}
+        | {"notes": _note(journal)}
         | {"details": [change for change in journal.get("details", ()) if _counts(change)]}
         for journal in shown["journals"]
     ]
@@ -102,3 +102,9 @@ def _slim(shown: Mapping[str, Any]) -> dict[str, Any]:
 def _counts(change: Mapping[str, Any]) -> bool:
     """Of the changes in the history, those of the status and of custom fields are cached: who has made them matters."""
     return change.get("name") == "status_id" or change.get("property") == "cf"
+
+
+def _note(journal: Mapping[str, Any]) -> str:
+    """What is cached of a note: a private one may be for third parties, which its text shows."""
+    text = str(journal.get("notes") or "").strip()
+    return text if journal.get("private_notes") or not text else "x"

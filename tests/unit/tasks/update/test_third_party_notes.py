@@ -9,7 +9,7 @@ import pytest
 from redmine_mailbridge.redmine.issue_visibility import visible_issue
 from redmine_mailbridge.tasks.update.agent_notes import AgentNoteMailer
 from redmine_mailbridge.tasks.update.update import Updater
-from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, new_mails, text_of, writes
+from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, iso, new_mails, text_of, writes
 from tests.unit.tasks.update.test_agent_notes import files
 
 KIM, SUE, SAM = "kim@client.example", "sue@parts.example", "sam@parts.example"
@@ -115,6 +115,23 @@ def test_a_file_that_is_deleted_while_the_mail_waits(asked: HelpDesk) -> None:
         made.sending.once()
     assert [] == new_mails(asked)
     assert "deleted in Redmine since: plan" in asked.story()
+
+
+@pytest.mark.fault("A37-26")
+def test_a_reply_right_after_the_note(asked: HelpDesk) -> None:
+    """A customer's reply that becomes a note before the update run does not hide the note to a third party: the issue
+    is copied as it was read after the reply.
+    """
+    with asked.application() as made:  # the issue is known, and what follows is the only change
+        row = made.issue_sync.reread(1)
+        assert row is not None
+        asked.redmine.issues[1]["updated_on"] = iso(row.updated_on - 3600)
+        made.issue_sync.reread(1)
+    asked.redmine.writes(1, BOB, f"/to {SUE}\nCan you deliver?", private=True)
+    asked.mail(writes(KIM, "Re: Kim's printer [#1]", "It still burns."))
+    asked.turn()
+    assert "It still burns." in asked.redmine.issues[1]["journals"][-1]["notes"]
+    assert [SUE] == [to for to, _ in new_mails(asked)]
 
 
 @pytest.mark.fault("A37-5")
