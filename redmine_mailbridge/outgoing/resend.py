@@ -1,23 +1,19 @@
 """Mails that failed, sent again at an admin's request, unless their content has become private since."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from redmine_mailbridge.mail.message_ids import THIRD_PARTY, TO_TEAM
-from redmine_mailbridge.mail.text.named_addresses import named_addresses
-from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mail.mailer import PRIVATE
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
+from redmine_mailbridge.policy.note_commands import parse
 from redmine_mailbridge.redmine.issue_visibility import ShowIssue, VisibleIssue
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.outgoing.rows import FAILED, QueuedMail
 
 _OF_NOTE = re.compile(r"j([0-9]{1,18})|q([0-9]{1,18})-.*")
 """The note that a mail reports, or quotes, in the serial of its Message-ID (outgoing/issue_mail/mailer.py)."""
-_LINE_END = re.compile(r"<br\s{0,9}/?>|</(?:p|div|li|h[1-6]|blockquote|pre|td)>|[\r\n]+", re.IGNORECASE)
-_TO = re.compile(r"(?<![^\W_])[/／][ \t]{0,2}to(?![^\W_]|-)[*_:：=]*", re.IGNORECASE)
-"""The command before the addresses of a line, after any markup (policy/note_commands.py)."""
 
 
 def send_again(
@@ -57,7 +53,7 @@ def why_not(  # noqa: PLR0911 - a list of reasons
     note = _OF_NOTE.fullmatch(signed.serial) if signed is not None else None
     if mail.kind == THIRD_PARTY:  # of a private note, whoever may see the issue
         text = visible.private_note(int(note[1] or note[2])) if note is not None else ""
-        named = {comparable(person.address) for person in _named_by_command(text)}
+        named = {comparable(person.address) for person in parse(text, marker=profile.command_marker).to}
         gone = "its note does not name this address any more, is public now, or gone"
         return _deleted(mail, visible) if comparable(mail.recipient) in named else gone
     to_team = mail.kind in TO_TEAM and comparable(mail.recipient) != requester
@@ -66,14 +62,6 @@ def why_not(  # noqa: PLR0911 - a list of reasons
     if note is not None and visible.journal(int(note[1] or note[2])) is None:
         return "its note is private now, or gone"
     return _deleted(mail, visible)
-
-
-def _named_by_command(note: str) -> Iterator[Address]:
-    """Given a note as Redmine has it, yield the people whom its lines with `/to` name; not those of its text."""
-    for line in _LINE_END.split(note):
-        command = _TO.search(line.partition("@")[0])
-        if command is not None:
-            yield from named_addresses(line[command.end() :])[0]
 
 
 def _deleted(mail: QueuedMail, visible: VisibleIssue) -> str:

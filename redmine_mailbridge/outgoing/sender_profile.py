@@ -55,6 +55,8 @@ class SenderProfile:
     """The sender's name of agents' answers, with "{agent}" for the agent's; "" if it is that of all mail."""
     time_zone: str = ""
     """The time zone of dates; "" for this machine's."""
+    command_marker: str = ""
+    """The word that counts as a command in agents' notes, too (`answers.marker`); "" for none."""
 
     def sender_for(self, written_to: Iterable[str], agent: str = "") -> FromIdentity:
         """Given the addresses that the customer wrote to, in order, and the agent who answers, return the sender of the

@@ -90,6 +90,7 @@ def profiles(settings: Settings, secret: Callable[[str], str]) -> dict[str, Send
             aliases=_aliases(box) if out.from_alias else {},
             agents_name=out.from_name if out.from_name and AGENT in out.from_name else "",
             time_zone=out.time_zone or "",
+            command_marker=box.answers.marker,
         )
     return by_mailbox
 

@@ -212,13 +212,18 @@ CHANGED = {
     "an address that goes on": f"/to {SUE}.test\nHello",
     "a word about it": f"/to {SAM}\nNot for {SUE}, she is away.",
     "not to third parties": f"Ask {SUE}.",
+    "a text that names it further down": f"Hello\n/to {SUE}",
+    "a quotation": f"> /to {SUE}\n\nWhat was that?",
+    "code": f"<pre>\n/to {SUE}\n</pre>",
 }
 
 
 @pytest.mark.fault("A35-1")
 @pytest.mark.parametrize("name", CHANGED)
 def test_who_is_no_longer_named_gets_nothing(asked: HelpDesk, name: str) -> None:
-    """A note that merely holds the letters of the address does not name it; one that was made public goes to no one."""
+    """Only a command at the top of the note names it, as when the note was decided; one that was made public goes to
+    no one.
+    """
     asked.post.answers["sue"] = "550 not now"
     assert [] == to_third_party(asked, f"/to {SUE}\nHello")
     entry = next(one for one in asked.redmine.issues[1]["journals"] if one["user"]["id"] == BOB)
@@ -228,6 +233,19 @@ def test_who_is_no_longer_named_gets_nothing(asked: HelpDesk, name: str) -> None
         assert "does not name this address" in asked.command("queue", "retry", "--all").output
         asked.turn()
         assert [] == new_mails(asked)
+
+
+@pytest.mark.parametrize(
+    "edited", [f"/mail\n\n/to *{SUE}*\nHello", f"<p>/to <a href='mailto:{SUE}'>Sue</a></p><p>Hello</p>"]
+)
+def test_who_is_still_named_gets_it(asked: HelpDesk, edited: str) -> None:
+    """However the command is written now, by the same rules: the marker may precede it, and it may be markup."""
+    asked.redmine.writes(1, BOB, f"/to {SUE}\nHello", private=True)
+    with asked.application() as made:
+        Updater(made.tasks.steps).once(threading.Event())
+    asked.redmine.issues[1]["journals"][0]["notes"] = edited
+    asked.turn()
+    assert [SUE] == [to for to, _ in new_mails(asked)]
 
 
 @pytest.mark.fault("A35-2")
