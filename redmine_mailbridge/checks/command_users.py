@@ -1,4 +1,4 @@
-"""Do the roles and groups exist whose members may change recipients by commands in notes?"""
+"""Do the roles and groups exist whose members may change recipients by commands in notes, and do commands count?"""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,12 +8,20 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.util.suggest import did_you_mean
 
+NO_COMMANDS = (
+    'with answers.notes = "never", commands in notes (/cc, /uncc, /requester, /private, /nomail) have no effect, and '
+    'whoever writes one is not informed; set answers.notes to "public_notes" or "marked" to have them carried out'
+)
+
 
 def command_users(name: str, box: MailboxSettings, client: Client, metadata: MetadataCache) -> Iterator[Check]:
     """Given a mailbox, yield a line for each role or group of its settings that does not exist, or that the key cannot
-    see. Raise RedmineError.
+    see, and one if they may use commands that have no effect. Raise RedmineError.
     """
     answers = box.answers
+    named = [key for key in ("command_roles", "command_groups") if getattr(answers, key)]
+    if named and answers.notes == "never" and not answers.third_parties:
+        yield Check(f"mailbox {name}: answers.{named[0]}", None, NO_COMMANDS)
     if answers.command_roles:
         listed = client.get_or_none("/roles.json")
         roles = [str(role.get("name", "")).strip() for role in (listed or {"roles": ()})["roles"]]

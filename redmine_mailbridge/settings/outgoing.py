@@ -206,7 +206,8 @@ class AnswerSettings(SettingsTable):
     notes: Literal["never", "public_notes", "marked"] = setting(
         "Which notes that agents write in Redmine are sent to the requester by mail (template `answer`): none, all "
         "public ones, or public ones that start with `marker`. Private notes are never sent to them. "
-        "Neither are notes from before this was enabled.",
+        'Neither are notes from before this was enabled. With "never", commands in notes have no effect, except `/to` '
+        "with `third_parties`.",
         "never",
     )
     marker: Name = setting('The prefix of notes that are sent, with notes = "marked". It is removed.', "/mail")

@@ -83,6 +83,18 @@ def test_what_is_held_back_closes_in_silence_where_no_note_is_mailed(desk: HelpD
     assert [KIM] == [to for to, _ in notes(desk)]
 
 
+def test_commands_have_no_effect_where_no_note_is_mailed(allowed: HelpDesk) -> None:
+    """The note stays public, no one is added, and no private note is written about it, right or wrong."""
+    allowed.change({"mailboxes": {"desk": {"answers": {"notes": "never"}}}})
+    assert [] == notes(allowed, "/private\nHe never pays.", f"/cc {BOSS}\nOne.", "/cc foo\nTwo.")
+    allowed.turn()
+    shown = allowed.redmine.issues[1]["journals"]
+    assert [(BOB, False)] * 3 == [(one["user"]["id"], one["private_notes"]) for one in shown]
+    allowed.change({"mailboxes": {"desk": {"answers": {"notes": "public_notes"}}}})
+    allowed.turn()
+    assert [(KIM, "Three.")] == notes(allowed, "Three.")
+
+
 def test_no_mail(desk: HelpDesk) -> None:
     """`/nomail` holds a note back, which stays public."""
     received(desk)
