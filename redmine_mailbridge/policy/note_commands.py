@@ -44,11 +44,11 @@ _LEADING = rf"[{INVISIBLE}*_\\]|{_TAG}|{_SPACE}|[-+•](?=[ \t])|{_BLOCK_MARK}"
 """What may precede a command: nothing to read, or the mark of a block."""
 _FLAG = re.compile(
     rf"(?:{_LEADING}|[`~(\[{{'\"“„«]|[-+](?![ \t]))*"
-    rf"[/／][ \t]{{0,2}}(private|nomail)(?![\w/-])[:;,.!*_`]*[{INVISIBLE}]*",
+    rf"[/／]{{1,2}}[ \t]{{0,2}}(private|nomail)(?![\w/-])[:;,.!*_`]*[{INVISIBLE}]*",
     re.IGNORECASE,
 )
 _COMMAND = re.compile(
-    rf"(?:{_LEADING})*[/／](?P<blank>[ \t]{{0,2}})"
+    rf"(?:{_LEADING})*[/／](?P<odd>[/／]?[ \t]{{0,2}})"
     rf"(?P<word>[^\W\d_][\w-]{{0,30}})(?=[{INVISIBLE}:：=;,<(\[*_&]|$)[*_]*[:：=]?[*_]*",
     re.IGNORECASE,
 )
@@ -210,7 +210,7 @@ class _Reading:
         name, argument = f"/{command['word'].lower()}", line[command.end() :]
         if name not in RECIPIENTS:
             return self._is_meant(name, argument)
-        if command["blank"] and "@" not in argument:
+        if command["odd"] and "@" not in argument:
             return False
         if len(argument) > LONGEST_LINE:
             self.problems.append(f"{name}: the line is too long")

@@ -60,7 +60,7 @@ def test_what_precedes_a_command(lead: str) -> None:
 
 
 @pytest.mark.fault("A33-4")
-@pytest.mark.parametrize("lead", ["(", "[", "~~", "+", "-", '"', "&#8203;", "&zwj;"])
+@pytest.mark.parametrize("lead", ["(", "[", "~~", "+", "-", '"', "&#8203;", "&zwj;", "/", "／"])
 def test_what_precedes_a_word_that_holds_a_note_back(lead: str) -> None:
     """Whatever sign precedes `/private`, the note is not mailed."""
     assert "/private" == parse(f"{lead}/private He never pays.").held_back
@@ -79,6 +79,15 @@ def test_a_list_of_commands_in_html() -> None:
 def test_what_follows_a_command(sign: str) -> None:
     """A sign between a command and its address does not make the line a text that is mailed."""
     assert (people(KIM), "Hello") == (parse(f"/uncc{sign}{KIM}\nHello").uncc, parse(f"/uncc{sign}{KIM}\nHello").text)
+
+
+@pytest.mark.parametrize("slashes", ["//", "// ", "／／"])
+def test_two_slashes(slashes: str) -> None:
+    """A slash too many makes no command a text that is mailed, unless no address follows: then it may be a path."""
+    commands = parse(f"{slashes}cc {KIM}\nHello")
+    assert (people(KIM), "Hello") == (commands.cc, commands.text)
+    assert () == parse(f"{slashes}cc\nHello").problems
+    assert "" == parse("//private/tmp is full").held_back
 
 
 @pytest.mark.parametrize(
