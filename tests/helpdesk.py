@@ -66,9 +66,9 @@ class SmallRedmine:
     To so many notes as it `loses` a gateway answers in its place (504), and they wait to be written until it `lands`
     them. It answers 422 to a note in the words of `refuses`, takes no value of the attributes that it `ignores`, and
     cannot be reached by the next note where it is `cut_off`; `hears` is called after each note. `members` are those of
-    the project, `groups` those of this Redmine, each with its members. With `notes_stay` nobody may edit a
-    note; the `locked` users may nothing. `fields` are custom fields by id, as its API shows them to an administrator;
-    one that `drops` its values keeps none, one that `rejects` them is refused (422).
+    the project, `groups` those of this Redmine, each with its members. Whoever edits a note gets the status
+    `notes_stay` unless that is 0; the `locked` users may nothing. `fields` are custom fields by id, as its API shows
+    them to an administrator; one that `drops` its values keeps none, one that `rejects` them is refused (422).
     """
 
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class SmallRedmine:
     members: tuple[int, ...] = ()
     fields: dict[int, dict[str, Any]] = field(default_factory=dict)
     groups: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    notes_stay: bool = False
+    notes_stay: int = 0
     locked: set[int] = field(default_factory=set)
     alone: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
     """Held while a number is given: the program's workers write at once."""
@@ -233,9 +233,10 @@ class SmallRedmine:
             case "PUT", ["issues", number]:
                 return self._noted(int(number), body["issue"], user)
             case "PUT", ["journals", number]:
-                if self.notes_stay:
-                    return 403
-                self.journal(int(number)).update(body["journal"])
+                shown = {one["id"]: one for issue in self.issues.values() for one in issue["journals"]}
+                if int(number) not in shown or self.notes_stay:
+                    return self.notes_stay or 404
+                shown[int(number)].update(body["journal"])
                 return 204
             case "POST", ["issues", _, "watchers" | "relations"]:
                 return 204

@@ -303,10 +303,13 @@ class Writer:
             with side_effect(SideEffect.ADD_NOTE):
                 self._client.put(f"/journals/{journal}.json", {"journal": values})
         except RedmineRefused as error:
-            return str(error)
-        after = self.recovery.issue(issue)
-        now = next((j for j in after.get("journals", ()) if int(j["id"]) == journal), None)
-        return "make it private manually" if now is not None and not now.get("private_notes") else ""
+            why_public = str(error)  # unless it was private before, or is gone
+        else:
+            why_public = "make it private manually"
+        after = self._client.get_or_none(f"/issues/{issue}.json", [("include", "journals")])
+        journals = after["issue"].get("journals", ()) if after is not None else ()
+        now = next((j for j in journals if int(j["id"]) == journal), None)
+        return why_public if now is not None and not now.get("private_notes") else ""
 
     def _may_be_private(self, request: NoteRequest) -> bool:
         people = self._metadata.people

@@ -182,7 +182,7 @@ def agent_answers(
         for name, box in settings.active_mailboxes.items()
     }
     issues, decisions = issues_of(store), NoteDecisions(store.database, store.clock)
-    writer = Writer(client, metadata, piggyback)
+    writer, notices = Writer(client, metadata, piggyback), Notices(store.database, store.clock)
     return AgentNoteMailer(
         issue_sync,
         issues,
@@ -192,7 +192,7 @@ def agent_answers(
         metadata,
         delivery_failures=DeliveryFailures(
             outbox(store),
-            Notices(store.database, store.clock),
+            notices,
             writer,
             settings.redmine.markup,
             intents=NoteIntents(store.database),
@@ -201,7 +201,7 @@ def agent_answers(
             bounce_status=bounce_status(settings, store, metadata),
         ),
         held=held_answers(settings, store),
-        hider=NoteHider(decisions, writer, IssueTurns("private notes", client.whoami, issues.record)),
+        hider=NoteHider(decisions, writer, IssueTurns("private notes", client.whoami, issues.record), notices),
         field_writer=RequesterFieldWriter(
             {name: box.issue.requester_field for name, box in settings.mailboxes.items()},
             store.requesters,

@@ -55,11 +55,49 @@ def test_a_private_note_that_stays_public(desk: HelpDesk) -> None:
     public.
     """
     received(desk)
-    desk.redmine.notes_stay = True
+    desk.redmine.notes_stay = 403
     assert [] == notes(desk, "/private\nHe never pays.")
     (told,) = private_notes(desk)
     assert "begins with /private and was not mailed, but it is public in Redmine" in told
     assert "everyone who sees the issue can read it" in desk.story()
+
+
+def test_a_private_note_on_which_redmine_fails(desk: HelpDesk) -> None:
+    """Where Redmine fails on the note again and again, the agents read once that it is public; one failure is not
+    reported, and once it succeeds the note is private.
+    """
+    received(desk)
+    desk.redmine.notes_stay = 500
+    desk.redmine.writes(1, BOB, "/private\nHe never pays.")
+    with desk.application() as made:
+        for reported in (0, 1, 1, 1):
+            desk.turn(made)
+            assert reported == len(private_notes(desk))
+        assert "Redmine fails to change it. The bridge keeps trying" in private_notes(desk)[0]
+        desk.redmine.notes_stay = 0
+    desk.turn()
+    assert desk.redmine.issues[1]["journals"][0]["private_notes"]
+    assert 1 == len(private_notes(desk))
+    assert [] == new_mails(desk)
+
+
+@pytest.mark.parametrize("status", [0, 403])
+@pytest.mark.parametrize("since", ["deleted", "made private by hand"])
+def test_a_private_note_that_needs_no_hiding(desk: HelpDesk, since: str, status: int) -> None:
+    """A note that was deleted or made private before the bridge could do it is not reported as public."""
+    received(desk)
+    desk.redmine.notes_stay = 500
+    desk.redmine.writes(1, BOB, "/private\nHe never pays.")
+    desk.turn()
+    journals = desk.redmine.issues[1]["journals"]
+    if since == "deleted":
+        del journals[0]
+    else:
+        journals[0]["private_notes"] = True
+    desk.redmine.notes_stay = status
+    desk.turn()
+    assert [] == [one["notes"] for one in journals if "public" in one["notes"]]
+    assert "is private now, or gone" in desk.story()
 
 
 @pytest.mark.parametrize("status", [None, 5])
@@ -265,7 +303,7 @@ def test_an_agents_mail_has_commands(allowed: HelpDesk) -> None:
 def test_a_reminder_does_not_quote_what_was_held_back(desk: HelpDesk, command: str) -> None:
     """A note that was held back is no question that the customer has received, though its closing was mailed."""
     received(desk)
-    desk.redmine.notes_stay = True  # so that the note stays public
+    desk.redmine.notes_stay = 403  # so that the note stays public
     desk.redmine.writes(1, BOB, f"{command}\nHe never pays.", status=5)
     desk.turn()
     new_mails(desk)
