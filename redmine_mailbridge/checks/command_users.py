@@ -30,7 +30,8 @@ def command_users(name: str, box: MailboxSettings, client: Client, metadata: Met
         return
     title = f"mailbox {name}: answers.command_groups"
     if not metadata.can_impersonate:
-        yield Check(title, False, "needs an administrator's key: only that can list groups")
+        words = "needs an administrator's key: only that can list groups; use answers.command_roles, or such a key"
+        yield Check(title, False, words)
     else:
         yield from _unknown(title, "group", answers.command_groups, metadata.groups())
 

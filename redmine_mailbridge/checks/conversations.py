@@ -18,11 +18,15 @@ def conversations(settings: Settings, metadata: MetadataCache) -> Iterator[Check
         title = f"mailbox {name}: conversations_from_redmine"
         other = mailboxes.setdefault(project.id, name)
         if other != name:
-            words = f"mailbox {other} begins the conversations of project {project.identifier} already; remove one"
+            words = (
+                f"mailbox {other} begins the conversations of project {project.identifier} already; set it to false "
+            )
+            words += "in one of the two"
             yield Check(title, False, words)
             continue
         if not box.outgoing.over(settings.outgoing).sends:
-            yield Check(title, False, "neither [outgoing] nor this mailbox sets a host to send by")
+            words = "no server to send by is set; set host in [outgoing], or outgoing.host of this mailbox"
+            yield Check(title, False, words)
             continue
         words = f'issues of project {project.identifier} begin one when the field "{issue.requester_field}" names an '
         yield Check(title, True, f"{words}address; their public notes from then on are mailed")

@@ -6,6 +6,7 @@ from typing import Any, get_args
 from redmine_mailbridge.checks.advice import REDMINE, with_advice
 from redmine_mailbridge.checks.command_users import command_users
 from redmine_mailbridge.checks.conversations import conversations
+from redmine_mailbridge.checks.field_uses import same_field_checks
 from redmine_mailbridge.checks.foretell import RefusalForecast
 from redmine_mailbridge.checks.names import mailbox_names
 from redmine_mailbridge.checks.result import Check
@@ -69,6 +70,7 @@ def redmine_checks(
             yield from _own_address(name, box, metadata)
             if box.issue.agent_replies == "mail" and not metadata.can_impersonate:
                 yield Check(f"mailbox {name}: agents' replies", None, NO_AGENTS)
+        yield from same_field_checks(settings, metadata)
         yield from conversations(settings, metadata)
         yield from rule_names(settings, metadata)
         yield from rule_changes(settings, samples, metadata)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from redmine_mailbridge.settings.account import account_of
 from redmine_mailbridge.settings.base import setting
+from redmine_mailbridge.settings.contradictions import about_notes
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
@@ -188,16 +189,7 @@ class MailboxSettings(StartSettings):
                 "issue.project: is missing: set it, name a project in a rule, set issue.project_from_subaddress or "
                 "issue.reply_only to true, or add project to issue.allow_override"
             )
-        if self.issue.agent_replies == "mail":
-            problems += self._not_with_agent_replies()
-        if self.answers.report == "field_at_once" and self.issue.last_answer_field is None:
-            problems.append('answers.report: "field_at_once" needs the name of the field: set issue.last_answer_field')
-        if self.issue.conversations_from_redmine:
-            problems += self._not_with_conversations()
-        if self.answers.third_parties and not (self.answers.command_roles or self.answers.command_groups):
-            problems.append(
-                "answers.third_parties: needs answers.command_roles or answers.command_groups, who may do it"
-            )
+        problems += about_notes(self.issue, self.answers)
         if self.keep_days is not None and self.after_success != "keep":
             problems.append('keep_days: applies only with after_success = "keep"')
         if self.protocol != "pop3" and self.after_failure == "delete":
@@ -218,30 +210,6 @@ class MailboxSettings(StartSettings):
             if folder is not None and folder_key(folder) in read
         ]
         return problems
-
-    def _not_with_agent_replies(self) -> list[str]:
-        """Likewise, what keeps agents' replies by mail from being sent to the requester."""
-        problems = []
-        if self.answers.notes == "never":
-            problems.append(
-                'issue.agent_replies: "mail" sends notes according to answers.notes, which is "never"; set it to '
-                '"public_notes" or "marked"'
-            )
-        if self.issue.trust != "authenticated":
-            problems.append(
-                f'issue.agent_replies: "mail" needs issue.trust = "authenticated"; with "{self.issue.trust}" a forged '
-                "sender could write to customers in the team's name"
-            )
-        return problems
-
-    def _not_with_conversations(self) -> list[str]:
-        """Likewise, what conversations that begin in Redmine need."""
-        needed = (
-            ("issue.project", self.issue.project is None),
-            ("issue.requester_field", self.issue.requester_field is None),
-            ('answers.notes = "public_notes" or "marked"', self.answers.notes == "never"),
-        )
-        return [f"issue.conversations_from_redmine: needs {key}" for key, lacks in needed if lacks]
 
     def _about_login(self) -> list[str]:
         """Return one line per login setting that contradicts another."""

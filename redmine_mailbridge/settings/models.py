@@ -13,6 +13,7 @@ from redmine_mailbridge.settings.admin import AdminSettings
 from redmine_mailbridge.settings.aggregate import AggregateSettings, BudgetSettings, same_names
 from redmine_mailbridge.settings.base import SettingsTable, setting
 from redmine_mailbridge.settings.calendars import CalendarSettings, conflicts
+from redmine_mailbridge.settings.contradictions import same_fields
 from redmine_mailbridge.settings.mailbox import MailboxSettings, folder_key
 from redmine_mailbridge.settings.oauth import OAuthSettings, unknown_providers
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
@@ -168,11 +169,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _rooms_fit(self) -> Self:
-        """Reject two calendars or two beginnings for one project, two budgets with one name, and rules that refer to
-        missing names.
+        """Reject two calendars or two beginnings for one project, two uses of one custom field, two budgets with one
+        name, and rules that refer to missing names.
         """
         problems = [*conflicts(self.calendars), *same_names(self.budgets), *self._unable_to_send()]
         problems += self._same_project()
+        routes = {name: box.route for name, box in self.mailboxes.items()}
+        problems += same_fields(routes, self.redmine, self.aggregate)
         problems += wrong_rules(self.rules, self.mailboxes, has_calendar=bool(self.calendars))
         if problems:
             raise ValueError("\n".join(problems))
@@ -187,7 +190,7 @@ class Settings(BaseSettings):
                 if other != name:
                     yield (
                         f'mailboxes.{name}.issue.conversations_from_redmine: mailbox "{other}" begins the '
-                        f'conversations of project "{box.issue.project}" already; remove one of the two'
+                        f'conversations of project "{box.issue.project}" already; set it to false in one of the two'
                     )
 
     def _unable_to_send(self) -> Iterator[str]:

@@ -10,6 +10,7 @@ import responses
 from requests import PreparedRequest
 
 from redmine_mailbridge.checks.conversations import conversations
+from redmine_mailbridge.checks.field_uses import same_field_checks
 from redmine_mailbridge.checks.names import unresolved
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.result import Check
@@ -366,9 +367,12 @@ def beginning(*projects: str, sends: bool = True) -> Settings:
     ("wanted", "lines"),
     [
         (beginning("desk"), [(True, 'issues of project desk begin one when the field "Customer" names an address')]),
-        (beginning("desk", sends=False), [(False, "neither [outgoing] nor this mailbox sets a host to send by")]),
+        (beginning("desk", sends=False), [(False, "set host in [outgoing], or outgoing.host of this mailbox")]),
         (beginning("nowhere"), []),
-        (beginning("desk", "7"), [(True, "issues of project desk"), (False, "mailbox box0 begins the conv")]),
+        (
+            beginning("desk", "7"),
+            [(True, "issues of project desk"), (False, "already; set it to false in one")],
+        ),
     ],
     ids=["one", "not sent", "no project", "two"],
 )
@@ -385,3 +389,20 @@ def test_conversations_from_redmine(
     assert [(ok, True) for ok, _ in lines] == [
         (check.ok, words in check.words) for check, (_, words) in zip(made, lines, strict=True)
     ]
+
+
+@pytest.mark.parametrize(
+    ("requester_field", "words"),
+    [
+        ("5", '"5" is the custom field "Customer" of redmine.marker_field'),
+        ("6", ""),
+        ("Requester", ""),
+    ],
+)
+def test_one_field_by_name_and_by_number(redmine: responses.RequestsMock, requester_field: str, words: str) -> None:
+    """Two settings that name one custom field, one of them by its number, fail with both keys; others do not."""
+    values = settings(requester_field=requester_field)
+    marked = values.model_copy(update={"redmine": values.redmine.model_copy(update={"marker_field": "Customer"})})
+    lines = list(same_field_checks(marked, MetadataCache(redmine_client(marked.redmine))))
+    assert [("mailbox desk: issue.requester_field", False)] * bool(words) == [(line.name, line.ok) for line in lines]
+    assert all(words in line.words for line in lines)

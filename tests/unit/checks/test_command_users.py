@@ -21,7 +21,11 @@ URL = "https://redmine.example.com"
         ({"command_roles": ["support"], "command_groups": ["HELP desk"]}, True, []),
         ({"command_roles": ["Suport"]}, True, ['role "Suport" does not exist, did you mean "Support"?']),
         ({"command_groups": ["Help"]}, True, ['group "Help" does not exist, did you mean "Help desk"?']),
-        ({"command_groups": ["Help desk"]}, False, ["needs an administrator's key: only that can list groups"]),
+        (
+            {"command_groups": ["Help desk"]},
+            False,
+            ["needs an administrator's key: only that can list groups; use answers.command_roles, or such a key"],
+        ),
     ],
 )
 def test_names(answers: dict[str, Any], admin: bool, words: list[str]) -> None:

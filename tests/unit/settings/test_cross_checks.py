@@ -1,5 +1,7 @@
 """What cannot be meant together is refused at loading."""
 
+import itertools
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -235,7 +237,9 @@ def test_expressions_are_linear(tmp_path: Path) -> None:
 def test_a_field_at_once_without_a_field(tmp_path: Path) -> None:
     """A field that is to be written at once must be named; the other ways need none."""
     at_once = BOX | {"answers": {"report": "field_at_once"}}
-    assert "set issue.last_answer_field" in refused(tmp_path, {"a": at_once})
+    text = refused(tmp_path, {"a": at_once})
+    assert 'report = "field_at_once": "field_at_once" writes the custom field of issue.last_answer_field' in text
+    assert 'set it to the name of a field of the format text, or answers.report to "field" or "private_note"' in text
     named = at_once | {"issue": {"project": "p", "last_answer_field": "Last answer"}}
     box = loaded(tmp_path, {"a": named}).mailboxes["a"]
     assert ("field_at_once", {"last answer"}) == (box.answers.report, box.route.own_fields)
@@ -253,13 +257,92 @@ def test_conversations_from_redmine(tmp_path: Path) -> None:
     one is active.
     """
     text = refused(tmp_path, {"a": BOX | {"issue": {"reply_only": True, "conversations_from_redmine": True}}})
-    for key in ("issue.project", "issue.requester_field", 'answers.notes = "public_notes" or "marked"'):
-        assert f"conversations_from_redmine = true: needs {key}" in text
+    for needed in (
+        "issue.project, whose issues become conversations; set it to the project's identifier",
+        "issue.requester_field, which says who is answered; set it to the name of a custom field",
+        'answers.notes, which is "never"; set it to "public_notes" or "marked"',
+    ):
+        assert f"conversations_from_redmine = true: needs {needed}" in text
     first = BOX | {"issue": REDMINES, "answers": {"notes": "public_notes"}}
     second = first | {"address": "b@example.com", "issue": REDMINES | {"project": "P"}}
     assert loaded(tmp_path, {"a": first}).mailboxes["a"].issue.conversations_from_redmine
-    words = 'conversations_from_redmine = true: mailbox "a" begins the conversations of project "P" already'
+    words = 'conversations_from_redmine = true: mailbox "a" begins the conversations of project "P" already; set it'
     assert words in refused(tmp_path, {"a": first, "b": second})
     assert loaded(tmp_path, {"a": first, "b": second | {"active": False}})
     other = second | {"issue": REDMINES | {"project": "q"}}
     assert loaded(tmp_path, {"a": first, "b": other})
+
+
+def test_third_parties_without_writers(tmp_path: Path) -> None:
+    """Whoever may write to third parties must be named, as roles or as groups."""
+    text = refused(tmp_path, {"a": BOX | {"answers": {"third_parties": True}}})
+    assert "[mailboxes.a.answers] third_parties = true: no one may write to third parties; set " in text
+    for key in ("command_roles", "command_groups"):
+        assert loaded(tmp_path, {"a": BOX | {"answers": {"third_parties": True, key: ["Support"]}}})
+
+
+FIELDS = {
+    "marker_field": {"redmine": {"marker_field": "Same"}},
+    "issue_fields.hours": {"aggregate": {"issue_fields": {"hours": "Same"}}},
+    "issue_fields.mails_in": {"aggregate": {"issue_fields": {"mails_in": "Same"}}},
+    "requester_field": {"issue": {"requester_field": "Same"}},
+    "customer_field": {"senders": {"customer_field": "same"}},
+    "last_answer_field": {"issue": {"last_answer_field": "SAME"}},
+}
+"""Each setting that names a custom field of issues which the bridge itself fills, with one name for all."""
+
+
+def merged(*tables: dict[str, Any]) -> dict[str, Any]:
+    """The tables as one, key by key."""
+    whole: dict[str, Any] = {}
+    for name, value in (pair for table in tables for pair in table.items()):
+        whole[name] = merged(whole.get(name, {}), value) if isinstance(value, dict) else value
+    return whole
+
+
+def with_fields(*fields: dict[str, Any]) -> dict[str, Any]:
+    """Given settings of fields, return them as those of a mailbox and the tables beside it."""
+    whole = merged({"redmine": {}, "aggregate": {}}, *fields)
+    beside = {name: whole.pop(name) for name in ("redmine", "aggregate")}
+    return {"boxes": {"a": merged(BOX, whole)}, **beside}
+
+
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(FIELDS, 2)))
+def test_one_field_for_two_uses(tmp_path: Path, one: str, other: str) -> None:
+    """No two of these settings may name the same custom field; the error names both keys and what to do."""
+    (line,) = refused(tmp_path, **with_fields(FIELDS[one], FIELDS[other])).splitlines()
+    key = other.rpartition(".")[2]
+    assert re.search(rf'settings.toml:[0-9]+: .*{key}.*: \S*{one} names the same custom field "same"', line.lower())
+    assert line.endswith("create a custom field for each, and write the name of the other one here")
+    assert loaded(tmp_path, **with_fields(FIELDS[one]))
+
+
+def test_one_field_for_two_uses_in_other_places(tmp_path: Path) -> None:
+    """Two figures of projects are refused, too; defaults of all mailboxes are named once; another mailbox may use a
+    field for something else.
+    """
+    figures = {"project_fields": {"hours": "Hours left", "budget_left": "hours left"}}
+    assert "[aggregate.project_fields] budget_left" in refused(tmp_path, {"a": BOX}, aggregate=figures)
+    shared = {"issue": {"requester_field": "Kim", "last_answer_field": "Kim"}}
+    other = BOX | {"address": "b@example.com", "username": "b"}
+    (line,) = refused(tmp_path, {"a": BOX, "b": other}, mailbox_defaults=shared).splitlines()
+    assert '[mailbox_defaults.issue] last_answer_field = "Kim": issue.requester_field names the same' in line
+    kim, lee = ({"issue": {"project": "p", key: "Kim"}} for key in ("requester_field", "last_answer_field"))
+    assert loaded(tmp_path, {"a": BOX | kim, "b": other | lee})
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("place", ["issue.custom_fields", 'rule "Forms"'])
+def test_values_for_a_field_of_the_bridge(tmp_path: Path, field: str, place: str) -> None:
+    """A value of custom_fields for a field that is written with the issue would be lost, or the other one; for another
+    field it is a first value, which Redmine may require.
+    """
+    custom = {"custom_fields": {"same": "{subject}"}}
+    box: dict[str, Any] = {"issue": custom}
+    if place != "issue.custom_fields":
+        box = {"rules": [{"name": "Forms", "subject": "Form", **custom}]}
+    if field in ("requester_field", "marker_field"):
+        line = f'{field} = "Same": {place} has a value for the same custom field, and one of the two would be lost; '
+        assert line in refused(tmp_path, **with_fields(FIELDS[field], box))
+    else:
+        assert loaded(tmp_path, **with_fields(FIELDS[field], box))
