@@ -28,5 +28,8 @@ def conversations(settings: Settings, metadata: MetadataCache) -> Iterator[Check
             words = "no server to send by is set; set host in [outgoing], or outgoing.host of this mailbox"
             yield Check(title, False, words)
             continue
-        words = f'issues of project {project.identifier} begin one when the field "{issue.requester_field}" names an '
-        yield Check(title, True, f"{words}address; their public notes from then on are mailed")
+        may_command = box.answers.command_roles or box.answers.command_groups
+        begins = [f'the field "{issue.requester_field}" names an address'] if issue.requester_field else []
+        begins += ["a note begins with /requester or /to"] if may_command else []
+        words = f"issues of project {project.identifier} begin one when {' or '.join(begins)}"
+        yield Check(title, True, f"{words}; their public notes from then on are mailed")

@@ -67,8 +67,11 @@ def _about_conversations(issue: IssueSettings, answers: AnswerSettings) -> Itera
     key = "issue.conversations_from_redmine"
     if issue.project is None:
         yield f"{key}: needs issue.project, whose issues become conversations; set it to the project's identifier"
-    if issue.requester_field is None:
-        yield f"{key}: needs issue.requester_field, which says who is answered; set it to the name of a custom field"
+    if issue.requester_field is None and not (answers.command_roles or answers.command_groups):
+        yield (
+            f"{key}: needs issue.requester_field, which says who is answered; set it to the name of a custom field, or "
+            "answers.command_roles or answers.command_groups to those whose notes say it"
+        )
     if answers.notes == "never":
         yield f'{key}: needs answers.notes, which is "never"; set it to "public_notes" or "marked"'
 

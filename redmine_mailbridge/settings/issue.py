@@ -60,8 +60,9 @@ class IssueSettings(SettingsTable):
     requester_field: Name | None = setting("The custom field for the sender's address.", None, shown="none")
     conversations_from_redmine: bool = setting(
         "Make conversations of issues that are made in Redmine in `project`, by hand or by another program: if "
-        "`requester_field` of an issue names an address, its public notes from then on are sent to that address "
-        "(`answers.notes`), and replies become notes. Only one mailbox per project.",
+        "`requester_field` of an issue names an address, or a note does by `/requester` or `/to` "
+        "(`answers.command_roles`), its public notes from then on are sent to that address (`answers.notes`), and "
+        "replies become notes. Only one mailbox per project.",
         False,
     )
     priority_by_importance: dict[Literal["high", "normal", "low"], Name] = setting(

@@ -42,6 +42,7 @@ NAMED: tuple[tuple[sa.ColumnElement[Any], str], ...] = (
     (meta.c.key, "released:{}"),
     (meta.c.key, "braked:{}"),
     (meta.c.key, "begun:{}"),
+    (meta.c.key, "begun-commands:{}"),
     *((meta.c.key, f"answers:{{}}:{what}") for what in MAILED),
     *((table.c.name, "receive:{}") for table in (task_override, task_wish, task_next, task_run)),
     (oauth_token.c.connection, "{}"),

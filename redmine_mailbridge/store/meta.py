@@ -1,8 +1,8 @@
 """Single values that the store keeps by name: how far something was read, secrets, pauses.
 
 The names: `instance` and `sign-in-key` (`FolderCursors.secret`), `braked:` and `released:` (intake_limits.py), `doubt:`
-(store/mails/doubts.py), `answers:` (note_decisions.py), `holder:` (lock.py), `begun:` (begun_issues.py), and those that
-their modules name.
+(store/mails/doubts.py), `answers:` (note_decisions.py), `holder:` (lock.py), `begun:` and `begun-commands:`
+(begun_issues.py), and those that their modules name.
 """
 
 import sqlalchemy as sa

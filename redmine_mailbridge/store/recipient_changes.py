@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.model.mail import Address
+from redmine_mailbridge.store.begun_issues import record_entry_requester, set_begun_requester
 from redmine_mailbridge.store.dialects import insert_if_missing, upsert
 from redmine_mailbridge.store.mails.requesters import set_requester
 from redmine_mailbridge.store.mails.steps import write_steps
@@ -36,14 +37,18 @@ class CcChanges:
 def change_recipients(
     db: sa.Connection, place: tuple[int, int], mail_id: int | None, changes: RecipientChanges, now: float
 ) -> None:
-    """Given an open transaction, an issue with the note on it, the message that created the issue, and the changes,
-    store them. Who is added to Cc takes part in the issue from then on: a reply reaches it. What a newer note says of a
-    person stays: a private note that is published later is decided after it.
+    """Given an open transaction, an issue with the note on it, the message that created the issue (None: its
+    conversation began in Redmine), and the changes, store them. Who is added to Cc takes part in the issue from then
+    on: a reply reaches it. What a newer note says of a person stays: a private note that is published later is decided
+    after it.
     """
     number, journal = place
     if changes.requester is not None and mail_id is not None:
         line = set_requester(db, mail_id, changes.requester, changes.who, now)
         write_steps(db, mail_id, [line] if line else [], now)
+    if changes.requester is not None and mail_id is None:
+        set_begun_requester(db, number, changes.requester.key, now)
+        record_entry_requester(db, number, journal, changes.requester.key)
     newer = sa.select(cc_change.c.address).where(cc_change.c.issue == number, cc_change.c.journal > journal)
     settled = frozenset(db.execute(newer).scalars())
     rows = [

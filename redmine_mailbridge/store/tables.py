@@ -147,6 +147,10 @@ former_requester = Table(
     "former_requester", metadata, *_key(Integer, "issue"), *_key(Text, "address"), *_required(Double, "at"),
 )
 
+# the entries of these issues that say who is answered apart from the field: whom a note named by a command, or "" where
+# a change of the field does not count
+begun_requester = Table("begun_requester", metadata, *_key(Integer, "issue", "journal"), *_required(Text, "address"))
+
 # whom agents have added to the Cc of an issue's conversation (`copied`), or removed from it, by the last note that
 # says so; addresses as they are compared
 cc_change = Table(

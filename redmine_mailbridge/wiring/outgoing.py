@@ -24,6 +24,7 @@ from redmine_mailbridge.redmine.writer import Writer
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.settings.outgoing import OutgoingSettings
+from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecisions
 from redmine_mailbridge.store.note_intents import NoteIntents
@@ -149,9 +150,10 @@ def resending(store: Store, mailer: IssueMailer) -> SendAgain:
 
 
 def _note_requesters(settings: Settings, store: Store, metadata: MetadataCache) -> NoteRequesters:
-    """What compares whom the requester fields named then and now."""
+    """What compares whom issues named as their requesters then and now."""
     names = {name: box.issue.requester_field for name, box in settings.mailboxes.items()}
-    return NoteRequesters(RequesterFields(names, store.requesters, ours(settings)), issues_of(store), metadata)
+    fields = RequesterFields(names, store.requesters, ours(settings))
+    return NoteRequesters(fields, issues_of(store), BegunIssues(store.database, store.clock), metadata)
 
 
 def agent_answers(

@@ -11,6 +11,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecisions
 from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
+from redmine_mailbridge.tasks.update.commanded_requesters import CommandedRequesters, CommandsOfMailbox
 from redmine_mailbridge.tasks.update.conversation_starter import ConversationStarter
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.requester_field_guard import RequesterFieldGuard
@@ -23,6 +24,7 @@ def synchronization(settings: Settings, store: Store, client: Client, metadata: 
     """What keeps the copy of Redmine's issues current, and begins the conversations of issues made there."""
     boxes = settings.active_mailboxes
     begun = BegunIssues(store.database, store.clock)
+    rights, notices = CommandRights(metadata), Notices(store.database, store.clock)
     fields = RequesterFields(
         {name: box.issue.requester_field for name, box in settings.mailboxes.items()},
         store.requesters,
@@ -30,19 +32,33 @@ def synchronization(settings: Settings, store: Store, client: Client, metadata: 
         begun=begun,
         guard=RequesterFieldGuard(
             {name: command_users(box) for name, box in settings.mailboxes.items()},
-            CommandRights(metadata),
-            Notices(store.database, store.clock),
+            rights,
+            notices,
             settings.redmine.markup,
         ),
         text_format=settings.redmine.markup,
     )
+    begins = {name: box for name, box in boxes.items() if box.issue.conversations_from_redmine}
+    commanded = CommandedRequesters(
+        {
+            name: CommandsOfMailbox(box.answers.marker, command_users(box))
+            for name, box in begins.items()
+            if not command_users(box).is_empty
+        },
+        rights,
+        notices,
+        of_mails=issues(store).mails_of,
+        wrong_with=lambda address: fields.address(address)[1],
+        text_format=settings.redmine.markup,
+    )
     starter = ConversationStarter(
-        {name: box.issue.project or "" for name, box in boxes.items() if box.issue.conversations_from_redmine},
+        {name: box.issue.project or "" for name, box in begins.items()},
         begun,
         fields,
         client=client,
         metadata=metadata,
         being_written=NoteDecisions(store.database, store.clock).being_written,
+        commanded=commanded,
     )
     return IssueSync(
         issues(store),

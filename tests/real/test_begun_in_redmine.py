@@ -132,6 +132,27 @@ def test_the_field_is_set_and_changed(
     assert (1, 2) == (len(got(kim)), len(got(lee)))
 
 
+def test_a_command_begins_it(bridge: Product, redmine: Redmine, kim: Mailbox, lee: Mailbox, project: str) -> None:
+    """A manager's note begins a conversation by `/requester`, in an issue without a requester; a developer's begins
+    none. Another such command changes who is answered.
+    """
+    bridge.support(answers={"command_roles": ["manager"]})
+    turn(bridge)
+    number = called(redmine, project, "")
+    says(redmine, number, f"/requester {lee.address}\nNot mine to say.", login="bob")
+    says(redmine, number, f"/requester {kim.address}\nTo Kim.", login="anna")
+    for _ in range(2):
+        turn(bridge)
+    says(redmine, number, f"/requester {lee.address}\nTo Lee.", login="anna")
+    turn(bridge)
+    says(redmine, number, "To Lee again.", login="anna")
+    turn(bridge)
+    assert [["To Kim."], ["To Lee.", "To Lee again."]] == [first_lines(box) for box in (kim, lee)]
+    journals = redmine.admin.issue(number)["journals"]
+    (private,) = [one["notes"] for one in journals if one["notes"] and one["private_notes"]]
+    assert "began no conversation by mail" in private
+
+
 def test_an_issue_from_before(bridge: Product, redmine: Redmine, kim: Mailbox, project: str) -> None:
     """What was written while it was disabled is not mailed when it is enabled; what comes after is."""
     bridge.issue(conversations_from_redmine=False)

@@ -348,13 +348,13 @@ def test_a_hint_keeps_the_case_of_redmine(redmine: responses.RequestsMock) -> No
     assert 'did you mean "New"?' in lines
 
 
-def beginning(*projects: str, sends: bool = True) -> Settings:
-    """Settings of a mailbox for each project, whose conversations may begin in Redmine."""
-    issue = {"requester_field": "Customer", "conversations_from_redmine": True}
+def beginning(*projects: str, sends: bool = True, by_command: bool = False) -> Settings:
+    """Settings of a mailbox for each project, whose conversations may begin in Redmine, by a field or by a command."""
+    issue = {"conversations_from_redmine": True} | ({} if by_command else {"requester_field": "Customer"})
     boxes = {
         f"box{number}": {
             "address": f"desk{number}@example.com", "host": "localhost", "issue": issue | {"project": project},
-            "answers": {"notes": "public_notes"},
+            "answers": {"notes": "public_notes", "command_roles": ["Support"] if by_command else []},
         }
         for number, project in enumerate(projects)
     }  # fmt: skip
@@ -367,6 +367,7 @@ def beginning(*projects: str, sends: bool = True) -> Settings:
     ("wanted", "lines"),
     [
         (beginning("desk"), [(True, 'issues of project desk begin one when the field "Customer" names an address')]),
+        (beginning("desk", by_command=True), [(True, "begin one when a note begins with /requester or /to; their")]),
         (beginning("desk", sends=False), [(False, "set host in [outgoing], or outgoing.host of this mailbox")]),
         (beginning("nowhere"), []),
         (
@@ -374,7 +375,7 @@ def beginning(*projects: str, sends: bool = True) -> Settings:
             [(True, "issues of project desk"), (False, "already; set it to false in one")],
         ),
     ],
-    ids=["one", "not sent", "no project", "two"],
+    ids=["one", "by command", "not sent", "no project", "two"],
 )
 def test_conversations_from_redmine(
     redmine: responses.RequestsMock, wanted: Settings, lines: list[tuple[bool, str]]

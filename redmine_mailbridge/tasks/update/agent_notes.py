@@ -46,7 +46,7 @@ from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_audience import JudgedNote, NoteAudience
 from redmine_mailbridge.tasks.update.note_content import NoteContent, NoteContentComposer
-from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, commands_of, note_to_mail
+from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
 from redmine_mailbridge.tasks.update.note_hider import NoteHider
 from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
 from redmine_mailbridge.tasks.update.note_variables import author_of, note_variables
@@ -92,7 +92,7 @@ class AgentNoteMailer:
         self._hider = hider
         self._field_writer = field_writer
         self._requesters = requesters
-        self._commands = CommandReview(mailer, metadata, text_format)
+        self._commands = CommandReview(mailer, metadata, requesters, text_format)
         self._audience = NoteAudience(mailer, metadata, answered, text_format)
         self._content = NoteContentComposer(client, metadata.people, text_format)
         self._third_parties = ThirdPartyNotes(
@@ -179,7 +179,7 @@ class AgentNoteMailer:
     ) -> int:
         """Decide one journal: a note to third parties, or any other. Return and raise as `_journal`."""
         to_others = None
-        if mailing.third_parties and by_agent:
+        if mailing.third_parties and by_agent and not self._commands.begins(entry, row):
             to_others = self._third_parties.take(row, visible, entry, mailing)
         return self._journal(row, visible, entry, mailing, by_agent=by_agent) if to_others is None else to_others
 
@@ -189,7 +189,7 @@ class AgentNoteMailer:
         """Decide one journal. Return the number of mails queued. Raise RateLimited when it must wait."""
         number = int(entry["id"])
         reviewed = ReviewedCommands()
-        silent = by_agent and ReviewedCommands(commands_of(entry, mailing)).silent  # whether notes are mailed or not
+        silent = by_agent and ReviewedCommands(self._commands.written(entry, row, mailing)).silent  # mailed or not
         if by_agent and mailing.notes != "never":
             reviewed = self._commands.of(entry, row, visible, mailing)
         what = f"note {number} by {author_of(entry)}" if by_agent else f"entry {number}"
@@ -211,7 +211,8 @@ class AgentNoteMailer:
         if not has_agent_note and not closing:
             return not_mailed(note_or_reason if isinstance(note_or_reason, str) else "it was written by the bridge")
         judged = self._judged(row, visible, entry, reviewed.counting)
-        if (obstacle := self._requesters.obstacle(judged.row, visible, entry)) is not None:
+        names_requester = reviewed.counting.requester is not None
+        if not names_requester and (obstacle := self._requesters.obstacle(row, visible, entry)) is not None:
             return not_mailed(*obstacle)
         people = self._audience.of(judged, mailing)
         if not people.to and not people.cc:

@@ -19,6 +19,7 @@ from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.store.recipient_changes import RecipientChanges
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy, commands_of
+from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
 from redmine_mailbridge.util.dataclass import dataclass
 
 
@@ -63,10 +64,30 @@ class ReviewedCommands:
 class CommandReview:
     """Judges the commands of notes. Raises RedmineUnavailable."""
 
-    def __init__(self, mailer: IssueMailer, metadata: MetadataCache, text_format: TextFormat) -> None:
+    def __init__(
+        self, mailer: IssueMailer, metadata: MetadataCache, requesters: NoteRequesters, text_format: TextFormat
+    ) -> None:
         self._mailer = mailer
+        self._requesters = requesters
         self._rights = CommandRights(metadata)
         self._text_format = text_format
+
+    def written(self, entry: Mapping[str, Any], row: IssueRow, mailing: NoteMailPolicy) -> NoteCommands:
+        """Given an agent's note from the API, its issue and the settings, return what its commands come to. Where a
+        conversation began with `/to`, that named the requester; others that it names are in Cc.
+        """
+        written = commands_of(entry, mailing)
+        requester, *others = written.to or (None,)
+        if requester is None or written.requester is not None or self.begins(entry, row) != requester.key:
+            return written
+        copied = [person for person in others if person is not None]
+        return replace(written, to=(), requester=requester, cc=(*written.cc, *copied))
+
+    def begins(self, entry: Mapping[str, Any], row: IssueRow) -> str:
+        """Given a note and its issue, return the requester (lower case) with whom the conversation began by a command
+        of this note, "" if it did not. A private note goes to third parties.
+        """
+        return "" if entry.get("private_notes") else self._requesters.began_with(row, int(entry["id"]))
 
     def of(
         self, entry: Mapping[str, Any], row: IssueRow, visible: VisibleIssue, mailing: NoteMailPolicy
@@ -74,7 +95,7 @@ class CommandReview:
         """Given an agent's note from the API, its issue and the settings, return its commands as they count."""
         if entry.get("private_notes"):
             return ReviewedCommands()
-        written = commands_of(entry, mailing)
+        written = self.written(entry, row, mailing)
         who = f"{(entry.get('user') or {}).get('name', '')} (note {int(entry['id'])})"
         counting = replace(written, to=(), cc=(), uncc=(), requester=None)
         named = written.by_name
@@ -90,7 +111,7 @@ class CommandReview:
             wrong = [name for name in named if name != "/cc"]
             not_mailed = f"it is not meant for all who would get it without {', '.join(wrong)}" if wrong else ""
             return ReviewedCommands(written, counting, not_mailed, complaint, who)
-        complaint = self._wrong(named, row)
+        complaint = self._wrong(named, row) or self._late(entry, row, visible, written)
         if complaint:
             return ReviewedCommands(written, counting, f"its commands contain an error: {complaint}", complaint, who)
         return ReviewedCommands(written, written, who=who)
@@ -107,8 +128,6 @@ class CommandReview:
 
     def _wrong(self, named: Mapping[str, tuple[Address, ...]], row: IssueRow) -> str:
         """What these commands cannot do here; "" for nothing."""
-        if row.mail_id is None and "/requester" in named:
-            return "/requester: this conversation began in Redmine; change the custom field for the requester"
         requester = next(iter(named.get("/requester", ())), Address("", row.requester))
         for person in named.get("/uncc", ()):
             if comparable(person.address) == comparable(requester.address):
@@ -116,6 +135,13 @@ class CommandReview:
         added = (person for command, people in named.items() if command != "/uncc" for person in people)
         own = [person.address for person in added if self._own(person)]
         return f"{', '.join(own)}: an address of the bridge itself" if own else ""
+
+    def _late(self, entry: Mapping[str, Any], row: IssueRow, visible: VisibleIssue, written: NoteCommands) -> str:
+        """Why the requester that a note names is not the requester any more; "" if that is."""
+        person = written.requester
+        if person is None or not self._requesters.replaced_after(row, visible, int(entry["id"]), person):
+            return ""
+        return f"/requester: another requester than {person.address} was named after this note"
 
     def _own(self, person: Address) -> bool:
         return not self._mailer.reachable([person], "answer")

@@ -1,36 +1,43 @@
 """Makes conversations of issues that were made in Redmine: by hand, for example after a telephone call, or by another
 program.
 
-An issue in the project of a mailbox becomes a conversation of that mailbox when its requester field names an address.
-The list of changed issues contains the field, so that only an issue that begins is read, once. From then on its public
-notes are mailed like those of an issue that came by mail; its description is not, since it is written for colleagues.
+An issue in the project of a mailbox becomes a conversation of that mailbox when its requester field names an address,
+or when a note does by a command (`commanded_requesters.py`); `conversation_beginning.py` says with which entry. The
+list of changed issues contains the field, so that only an issue that begins is read, once; where somebody may use
+commands, each changed issue is. From then on its public notes are mailed like those of an issue that came by mail; its
+description is not, since it is written for colleagues.
 
-The conversation begins with the journal that made the field name an address, or with the issue if it did from the
-start, but never before the issue was moved to the project and the mailbox was enabled: notes from before are history,
-which is not mailed.
-
-An issue that a message is creating at this moment is listed before the store knows it; it waits for a second look.
+An issue that a message is creating at this moment is listed before the store knows it; it waits for a second look, and
+so does one on which a message's note is being written, which contains no command.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Any, Protocol
 
 import structlog
 
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.redmine.write_intent import WriteIntent
-from redmine_mailbridge.store.begun_issues import BegunIssue, BegunIssues
+from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueOrigin
-from redmine_mailbridge.tasks.update.requester_fields import FieldValue, RequesterFields, changes_of
+from redmine_mailbridge.tasks.update.commanded_requesters import CommandedRequesters
+from redmine_mailbridge.tasks.update.conversation_beginning import ConversationBeginnings, MailboxOfIssue
+from redmine_mailbridge.tasks.update.issue_reader import SAME_SECOND, UNKNOWN_SKEW
+from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 
 MOST_LOOKED_AT = 20_000
 """How many issues that did not begin are remembered; others are read once more when they are listed again."""
+MOST_STORED = 500
+"""How many of them are stored where commands in notes count, so that another process does not read them again."""
 
 
 class BeingWritten(Protocol):
@@ -38,14 +45,6 @@ class BeingWritten(Protocol):
 
     def __call__(self) -> list[str]:
         """The intents (JSON) of the messages that are being written just now."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    """The requester field of an issue that is not empty, and the mailbox in whose project the issue is."""
-
-    mailbox: str
-    field: FieldValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ class ConversationStarter:
         client: Client,
         metadata: MetadataCache,
         being_written: BeingWritten,
+        commanded: CommandedRequesters | None = None,
     ) -> None:
         self._projects = projects
         self._begun = begun
@@ -77,23 +77,15 @@ class ConversationStarter:
         self._client = client
         self._metadata = metadata
         self._being_written = being_written
-        self._since: dict[str, float] = {}
-        self._just_enabled: set[str] = set()
-        self._looked_at: dict[int, tuple[str, str]] = {}
-        """The issues that were read and did not begin: the time of their change and their field, as listed then."""
+        self._beginnings = ConversationBeginnings(begun, fields, client, commanded)
+        self._looked_at: dict[int, str] | None = None
+        """The issues that were read and did not begin, each with its state as listed then; None: not loaded yet."""
 
     def enable(self, newest: Callable[[], float]) -> None:
         """Before a run: record since when mailboxes are enabled. `newest` asks for the time of Redmine's newest change
         (seconds since the epoch); it shows Redmine's clock. Raise RedmineUnavailable.
         """
-        self._just_enabled.clear()
-        if not self._since:
-            self._begun.disable_others(self._projects)
-        for mailbox in self._projects.keys() - self._since.keys():
-            since, is_new = self._begun.since(mailbox, newest)
-            self._since[mailbox] = since
-            if is_new:
-                self._just_enabled.add(mailbox)
+        self._beginnings.enable([*self._projects], newest)
 
     def waiting(self) -> list[int]:
         """The issues that must be looked at again, by number."""
@@ -105,7 +97,7 @@ class ConversationStarter:
 
     def candidates(self, listed: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], frozenset[int]]:
         """Given issues from Redmine's list, return those that may become conversations, and the numbers of those that
-        must wait, since a message may just be creating them. Raise RedmineUnavailable.
+        must wait, since a message may just be creating them or writing a note on them. Raise RedmineUnavailable.
         """
         if not self._projects:
             return [], frozenset()
@@ -113,125 +105,90 @@ class ConversationStarter:
         numbers = by_number.keys() - self._begun.known(by_number)
         if not numbers:
             return [], frozenset()
-        creates = [intent for intent in map(WriteIntent.from_json, self._being_written()) if intent.creates]
+        intents = [WriteIntent.from_json(intent) for intent in self._being_written()]
+        creates = [intent for intent in intents if intent.creates]
+        noted = {intent.request.issue for intent in intents if isinstance(intent.request, NoteRequest)}
         # asked again, after the list and the intents: what a message has created since then is known
         new = [by_number[number] for number in sorted(numbers - self._begun.known(numbers))]
-        waiting = frozenset(int(issue["id"]) for issue in new if any(map(partial(_may_create, issue), creates)))
+        waiting = frozenset(
+            int(issue["id"])
+            for issue in new
+            if int(issue["id"]) in noted or any(map(partial(_may_create, issue), creates))
+        )
         return [issue for issue in new if int(issue["id"]) not in waiting], waiting
 
     def start(self, listed: Mapping[str, Any]) -> StartedConversation | None:
-        """Given a candidate, make it a conversation if its requester field names an address; None if it is none
-        (anymore). A field that names none is reported to the agents. Raise RedmineUnavailable.
+        """Given a candidate, make it a conversation if its requester field or a note names an address; None if none
+        does (anymore). A field or a command that names none is reported to the agents. Raise RedmineUnavailable.
         """
         number = int(listed["id"])
         answer = self._client.get_or_none(f"/issues/{number}.json", [("include", "journals")])
         issue_data = answer["issue"] if answer is not None else {}
         named = self._named(issue_data)  # it may have changed since it was listed
-        begun = self._beginning(named, issue_data) if named is not None else None
-        if begun is None:
-            if len(self._looked_at) >= MOST_LOOKED_AT:
-                self._looked_at.clear()
-            self._looked_at[number] = self._state(listed)
-        if begun is None or not self._begun.begin(begun):
+        beginning = self._beginnings.of(named, issue_data) if named is not None else None
+        if beginning is None:
+            self._look_at(listed)
             return None
-        log.info("conversation.begun", issue=number, mailbox=begun.mailbox)
+        begun = beginning.begun
+        if not self._begun.begin(begun, by_note=beginning.by_note):
+            return None
+        log.info("conversation.begun", issue=number, mailbox=begun.mailbox, note=beginning.by_note or None)
         return StartedConversation(issue_data, IssueOrigin(number, None, begun.mailbox, begun.requester, None, begun))
-
-    def _beginning(self, named: _Named, issue_data: Mapping[str, Any]) -> BegunIssue | None:
-        """How the conversation of an issue begins; None if its field names no address, which the agents are notified
-        of if the field was set after the mailbox was enabled.
-        """
-        mailbox, field = named.mailbox, named.field
-        number, enabled = int(issue_data["id"]), self._since[mailbox]
-        entries = sorted(issue_data.get("journals", ()), key=lambda entry: int(entry["id"]))
-        left, setting = self._left_at(number), _last_setting(entries, field.id)
-        address, problem = self._fields.address(field.value)
-        if address is None:
-            if problem and _at(setting or issue_data) >= max(enabled, left):
-                self._begun.notify(number, self._fields.notice(field, problem))
-            return None
-        if left and (setting is None or _at(setting) < left):
-            return None
-        naming = setting if left else self._naming(entries, field.id)
-        since_when = (naming, _arrival(entries, int(issue_data["project"]["id"])))
-        entry = max(filter(None, since_when), key=lambda entry: int(entry["id"]), default=None)
-        since = max(_at(entry or issue_data), enabled)
-        first = int(entry["id"]) if entry is not None else 0
-        # an issue that could not begin when the mailbox was enabled has no entry of that second that came after it
-        waited = number in self._begun.waiting()
-        history = [
-            int(each["id"])
-            for each in entries
-            if int(each["id"]) < first
-            or _at(each) < enabled
-            or (waited and _at(each) == enabled)
-            or mailbox in self._just_enabled
-        ]
-        return BegunIssue(number, mailbox, address.key, field.value, max(history, default=0), since)
-
-    def _left_at(self, number: int) -> float:
-        """When a message was moved away from an issue that it had created, in whole seconds by Redmine's clock; 0.0:
-        never. Only what somebody enters after that begins a conversation.
-        """
-        left, offset = self._begun.left_at(number), self._client.clock_offset
-        return float(int(left + (offset.total_seconds() if offset is not None else 0.0))) if left else 0.0
-
-    def _naming(self, entries: Sequence[Mapping[str, Any]], field: int) -> Mapping[str, Any] | None:
-        """The entry since which the field has named an address; None if it has since the issue was made."""
-        changes = ((entry, detail) for entry in reversed(entries) for detail in changes_of(entry, field))
-        from_none = (
-            entry for entry, detail in changes if self._fields.address(str(detail.get("old_value") or ""))[0] is None
-        )
-        return next(from_none, None)
 
     # ------------------------------------------------------------------ whose issue
 
     def _is_new(self, listed: Mapping[str, Any]) -> bool:
-        """Does the requester field of a listed issue hold something that was not looked at?"""
-        if self._named(listed) is None:
-            return False
-        return self._looked_at.get(int(listed["id"])) != self._state(listed)
+        """Is a listed issue one that may begin, and in a state that was not looked at?"""
+        return self._named(listed) is not None and self._states().get(int(listed["id"])) != self._state(listed)
 
-    def _state(self, listed: Mapping[str, Any]) -> tuple[str, str]:
-        """When a listed issue was changed, and what its requester field holds."""
+    def _look_at(self, listed: Mapping[str, Any]) -> None:
+        """A listed issue did not begin: it need not be read again in this state, where notes count by no process."""
+        if not self._is_final(listed):
+            return
+        named, number, states = self._named(listed), int(listed["id"]), self._states()
+        states.pop(number, None)
+        states[number] = self._state(listed)
+        for oldest in [*islice(states, max(0, len(states) - MOST_LOOKED_AT))]:
+            del states[oldest]
+        if named is not None and self._beginnings.reads_notes(named.mailbox):
+            self._begun.look_at(dict(islice(states.items(), max(0, len(states) - MOST_STORED), None)))
+
+    def _states(self) -> dict[int, str]:
+        if self._looked_at is None:
+            self._looked_at = self._begun.looked_at()
+        return self._looked_at
+
+    def _state(self, listed: Mapping[str, Any]) -> str:
+        """When a listed issue was changed, and what its requester field holds, as a digest."""
         named = self._named(listed)
-        return str(listed["updated_on"]), named.field.digest if named is not None else ""
+        state = f"{listed['updated_on']} {named.value if named is not None else ''}"
+        return hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()[:16]
 
-    def _named(self, issue_data: Mapping[str, Any]) -> _Named | None:
-        """What the requester field of an issue in the project of a mailbox says; None if it is empty, or there is none.
-        Only an issue with a value has its project looked up.
+    def _is_final(self, listed: Mapping[str, Any]) -> bool:
+        """Is the second of a listed issue's change over, so that no note of that second is missing?"""
+        named = self._named(listed)
+        if named is None or not self._beginnings.reads_notes(named.mailbox):
+            return True  # the field is part of the state
+        offset = self._client.clock_offset
+        now = self._begun.clock() + (offset.total_seconds() if offset is not None else -UNKNOWN_SKEW)
+        changed = utc(listed["updated_on"])
+        return changed is not None and now > changed.timestamp() + SAME_SECOND
+
+    def _named(self, issue_data: Mapping[str, Any]) -> MailboxOfIssue | None:
+        """The mailbox in whose project an issue is, with the requester field; None if the issue need not be read: the
+        field is empty, and no notes count. Only an issue that may be read has its project looked up.
         """
         for mailbox, name in self._projects.items():
             field = self._fields.value(mailbox, issue_data)
-            if field is None or not field.value.strip():
+            is_empty = field is None or not field.value.strip()
+            if is_empty and not self._beginnings.reads_notes(mailbox):
                 continue
             project = self._metadata.project(name)
             if project is not None and project.id == int(issue_data["project"]["id"]):
-                return _Named(mailbox, field)
+                return MailboxOfIssue(mailbox, field)
         return None
 
 
 def _may_create(issue: Mapping[str, Any], intent: WriteIntent) -> bool:
     """May this issue be the one that a message is creating?"""
     return intent.request.project_id == int(issue["project"]["id"]) and (intent.after or 0) < int(issue["id"])
-
-
-def _last_setting(entries: Sequence[Mapping[str, Any]], field: int) -> Mapping[str, Any] | None:
-    """The newest entry that changed a custom field; None if none did."""
-    return next((entry for entry in reversed(entries) if changes_of(entry, field)), None)
-
-
-def _arrival(entries: Sequence[Mapping[str, Any]], project: int) -> Mapping[str, Any] | None:
-    """The newest entry that moved the issue to this project; None if it was made there."""
-
-    def arrives(detail: Mapping[str, Any]) -> bool:
-        what = (detail.get("property"), detail.get("name"), str(detail.get("new_value")))
-        return what == ("attr", "project_id", str(project))
-
-    return next((entry for entry in reversed(entries) if any(map(arrives, entry.get("details", ())))), None)
-
-
-def _at(entry: Mapping[str, Any]) -> float:
-    """When an issue or an entry was created, in seconds since the epoch."""
-    created = utc(entry.get("created_on"))
-    return created.timestamp() if created is not None else 0.0

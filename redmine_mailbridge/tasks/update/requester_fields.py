@@ -68,7 +68,7 @@ class RequesterFields:
         """
         field = self.value(origin.mailbox, issue_data)
         if origin.mail_id is None:
-            return self._of_begun(field, origin)
+            return self._of_begun(issue_data, field, origin)
         if field is None:
             return origin.sender
         address, problem = self.address(field.value)
@@ -119,23 +119,44 @@ class RequesterFields:
         text = f"Notes on this issue are not mailed: the value of {name}, {value}, {problem}"
         return NewNotice(field.digest, text)
 
-    def named_otherwise(self, mailbox: str, issue_data: Mapping[str, Any], journal: int) -> Address | str | None:
-        """Given an issue from the API and one of its journals, return whom the field named then, if that is another
-        address than it names now: "" for no one. None: the same address, or the field names none now.
+    def named_at(
+        self,
+        mailbox: str,
+        issue_data: Mapping[str, Any],
+        others: Mapping[int, str],
+        journal: int | None = None,
+    ) -> tuple[Address | None, int]:
+        """Given an issue from the API whose conversation began in Redmine, what its entries say apart from the field
+        (`BegunIssues.entry_requesters`) and one of its journals (None: the newest), return whom the issue named then,
+        None for no one, and the entry that said so: the newest that had set the field or named a requester by a
+        command; 0: it had from its beginning.
         """
         field = self.value(mailbox, issue_data)
-        now = self.address(field.value)[0] if field is not None else None
-        if field is None or now is None:
+        named = {entry: address for entry, address in others.items() if address}
+        if field is not None:
+            changes = {
+                int(entry["id"]): change
+                for entry in issue_data.get("journals", ())
+                for change in changes_of(entry, field.id)
+            }
+            values = {entry: str(change.get("new_value") or "") for entry, change in changes.items()}
+            values |= {max(changes): field.value} if changes else {}
+            first = str(changes[min(changes)].get("old_value") or "") if changes else field.value
+            counting = {entry: value for entry, value in values.items() if others.get(entry) != ""}
+            named = {0: first} | counting | named
+        entry = max((entry for entry in named if journal is None or entry <= journal), default=0)
+        return self.address(named.get(entry, ""))[0], entry
+
+    def changed_after(self, mailbox: str, issue_data: Mapping[str, Any], journal: int, *, but: int) -> Address | None:
+        """Given an issue from the API that came by mail, one of its journals, and the bridge's user, return the address
+        in its field if anyone else has changed the field after that journal, else None.
+        """
+        field = self.value(mailbox, issue_data)
+        newest = _setting(issue_data, field.id) if field is not None else None
+        if field is None or newest is None or int(newest["id"]) <= journal:
             return None
-        value = field.value
-        for entry in sorted(issue_data.get("journals", ()), key=lambda entry: int(entry["id"]), reverse=True):
-            if int(entry["id"]) <= journal:
-                break
-            value = next((str(detail.get("old_value") or "") for detail in changes_of(entry, field.id)), value)
-        then, _ = self.address(value)
-        if then is None:
-            return ""
-        return then if comparable(then.address) != comparable(now.address) else None
+        is_own = int((newest.get("user") or {}).get("id", 0)) == but
+        return None if is_own else self.address(field.value)[0]
 
     def is_new(self, issue_data: Mapping[str, Any], origin: IssueOrigin) -> bool:
         """Has the field of an issue whose conversation began in Redmine changed since it was last read?"""
@@ -144,9 +165,9 @@ class RequesterFields:
         field = self.value(origin.mailbox, issue_data)
         return (field.value if field is not None else "") != origin.begun.field
 
-    def _of_begun(self, field: FieldValue | None, origin: IssueOrigin) -> str:
+    def _of_begun(self, issue_data: Mapping[str, Any], field: FieldValue | None, origin: IssueOrigin) -> str:
         """The requester of a conversation that began in Redmine. A value counts once; one that names no address ends
-        the answers until there is another.
+        the answers until there is another, whoever set it. An address that somebody set who may not does not count.
         """
         value = field.value if field is not None else ""
         is_read = self._fields.get(origin.mailbox) is not None and self._begun is not None
@@ -155,16 +176,35 @@ class RequesterFields:
         assert self._begun is not None, "is_read says so"  # noqa: S101 - for the type
         address, problem = self.address(value)
         requester = address.key if address is not None else ""
+        if field is not None and self._is_refused(issue_data, origin, field, requester):
+            change = _setting(issue_data, field.id)
+            self._begun.refuse(origin.issue, value, int(change["id"]) if change is not None else None)
+            log.info("conversation.requester_refused", issue=origin.issue, mailbox=origin.mailbox)
+            return origin.sender
         notices = [self.notice(field, problem)] if field is not None and problem else []
         self._begun.change(origin.issue, requester, value, notices)
         log.info("conversation.requester_changed", issue=origin.issue, mailbox=origin.mailbox, problem=problem)
         return requester
+
+    def _is_refused(
+        self, issue_data: Mapping[str, Any], origin: IssueOrigin, field: FieldValue, requester: str
+    ) -> bool:
+        """May whoever set the field of an issue not make this address its requester?"""
+        if not requester or self._guard is None or comparable(requester) == comparable(origin.sender):
+            return False
+        return self._guard.refuses(issue_data, origin, field.id, field.value)
 
 
 def changes_of(entry: Mapping[str, Any], field: int) -> list[Mapping[str, Any]]:
     """The changes of a custom field in an entry of the history."""
     details = entry.get("details", ())
     return [detail for detail in details if detail.get("property") == "cf" and str(detail.get("name")) == str(field)]
+
+
+def _setting(issue_data: Mapping[str, Any], field: int) -> Mapping[str, Any] | None:
+    """The newest entry of an issue's history that changed a custom field; None if none did."""
+    changes = (entry for entry in issue_data.get("journals", ()) if changes_of(entry, field))
+    return max(changes, key=lambda entry: int(entry["id"]), default=None)
 
 
 def _names(custom_field: Mapping[str, Any]) -> set[str]:

@@ -264,6 +264,9 @@ def test_conversations_from_redmine(tmp_path: Path) -> None:
     ):
         assert f"conversations_from_redmine = true: needs {needed}" in text
     first = BOX | {"issue": REDMINES, "answers": {"notes": "public_notes"}}
+    by_command = {"issue": {"project": "p", "conversations_from_redmine": True}}
+    by_command |= {"answers": {"notes": "public_notes", "command_roles": ["Support"]}}
+    assert loaded(tmp_path, {"a": BOX | by_command}).mailboxes["a"].issue.conversations_from_redmine
     second = first | {"address": "b@example.com", "issue": REDMINES | {"project": "P"}}
     assert loaded(tmp_path, {"a": first}).mailboxes["a"].issue.conversations_from_redmine
     words = 'conversations_from_redmine = true: mailbox "a" begins the conversations of project "P" already; set it'

@@ -96,7 +96,9 @@ def test_since_when_notes_are_mailed_goes_along(store: Store) -> None:
     copy.save(row(7), [journal(5, 7)])
     assert [5, 5, 5] == [decisions.begin(f"old:{what}") for what in ("notes", "closed", "third_parties")]
     begun.since("old", lambda: 100.0)
+    begun.since("old", lambda: 150.0, commands=True)
     copy.save(row(7), [journal(5, 7), journal(9, 7)])
     Accounts(store.database).settle(MailboxRenaming({"old": "new"}), {"new": ("me at a", "me@x")})
     assert [5, 5, 5] == [decisions.begin(f"new:{what}") for what in ("notes", "closed", "third_parties")]
     assert (100.0, False) == begun.since("new", lambda: 200.0)
+    assert (150.0, False) == begun.since("new", lambda: 200.0, commands=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.store.begun_issues import MOST_WAITING, BegunIssue, BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin
 from redmine_mailbridge.store.messages import Store
@@ -9,6 +10,7 @@ from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions
 from redmine_mailbridge.store.notices import NewNotice, Notices
 from redmine_mailbridge.store.queries.conversations import ConversationQueries
 from redmine_mailbridge.store.queries.messages import MessageQueries
+from redmine_mailbridge.store.recipient_changes import RecipientChanges
 from tests.clocks import Clock
 from tests.unit.store.kept import describe, keep, make, participants
 from tests.unit.store.test_issue_copy import journal, row
@@ -80,6 +82,42 @@ def test_which_issues_are_known(store: Store, begun: BegunIssues) -> None:
     assert before <= begun.left_at(5) <= store.clock()
 
 
+def test_a_note_names_another_requester(store: Store, begun: BegunIssues) -> None:
+    """The requester changes with the decision on the note; the value of the field that was seen stays. Who was copied
+    as long as they were not the requester is not copied again.
+    """
+    decisions, queries = NoteDecisions(store.database, store.clock), ConversationQueries(store.database)
+    begun.begin(beginning(7))
+    copies = RecipientChanges(cc=(Address("", KIM),), who="anna")
+    decisions.decide(NoteDecision(1, 7, 0.0, "a note"), changes=copies)
+    changes = RecipientChanges(requester=Address("Lee", LEE), who="anna")
+    decisions.decide(NoteDecision(2, 7, 0.0, "a note"), changes=changes)
+    origin = IssueCopy(store.database, store.clock).origins([7])[7]
+    assert origin.begun is not None
+    assert (LEE, KIM, {KIM}) == (origin.sender, origin.begun.field, queries.former_requesters(7, LEE))
+    assert {KIM, LEE} == participants(store, 7)
+    assert () == queries.cc_changes(7).added
+    assert {2: LEE} == begun.entry_requesters(7)
+
+
+def test_what_entries_say(store: Store, begun: BegunIssues) -> None:
+    """The note with which it began, and a change of the field that does not count, whose value was seen."""
+    begun.begin(beginning(7), by_note=3)
+    begun.begin(beginning(8))
+    begun.refuse(7, LEE, 5)
+    begun.refuse(8, LEE, None)
+    assert ({3: KIM, 5: ""}, {}) == (begun.entry_requesters(7), begun.entry_requesters(8))
+    origins = IssueCopy(store.database, store.clock).origins([7, 8])
+    assert [(KIM, LEE)] * 2 == [(one.sender, one.begun and one.begun.field) for one in origins.values()]
+
+
+def test_which_issues_were_looked_at(begun: BegunIssues) -> None:
+    """They are kept in their order."""
+    assert {} == begun.looked_at()
+    begun.look_at({7: "a", 3: "b"})
+    assert [(7, "a"), (3, "b")] == [*begun.looked_at().items()]
+
+
 def test_another_requester(store: Store, begun: BegunIssues, issues: IssueCopy) -> None:
     """The copy changes with the requester, others stay; who was the requester is remembered until that one is again."""
     queries = ConversationQueries(store.database)
@@ -145,6 +183,15 @@ def test_since_when(begun: BegunIssues) -> None:
     begun.since("sales", lambda: 200.0)
     begun.disable_others(["desk", "other"])
     assert ((100.0, False), (300.0, True)) == (begun.since("desk", newest), begun.since("sales", lambda: 300.0))
+
+
+def test_since_when_commands_count(begun: BegunIssues) -> None:
+    """It is a time of its own, which ends by itself."""
+    begun.since("desk", lambda: 100.0)
+    assert [(200.0, True), (200.0, False)] == [begun.since("desk", lambda: 200.0, commands=True) for _ in range(2)]
+    begun.disable_others([], commands=True)
+    assert (100.0, False) == begun.since("desk", lambda: 300.0)
+    assert (300.0, True) == begun.since("desk", lambda: 300.0, commands=True)
 
 
 def test_what_waits(begun: BegunIssues) -> None:

@@ -123,6 +123,7 @@ def _mails() -> None:
         *_required(Integer, "after_journal"), *_required(Double, "begun_on"),
     )
     op.create_table("former_requester", *_key(Integer, "issue"), *_key(Text, "address"), *_required(Double, "at"))
+    op.create_table("begun_requester", *_key(Integer, "issue", "journal"), *_required(Text, "address"))
     op.create_table(
         "cc_change", *_key(Integer, "issue"), *_key(Text, "address"), *_required(Text, "written", "name", "who"),
         *_required(Boolean, "copied"), *_required(Integer, "journal"), *_required(Double, "at"),

@@ -372,3 +372,23 @@ def test_an_older_note_that_is_published_later(allowed: HelpDesk) -> None:
         made.issue_sync.refresh(reread_all=True)
     assert [(KIM, "One."), (BOSS, "One."), (LEE, "One.")] == notes(allowed)
     assert [(KIM, "Three."), (LEE, "Three.")] == notes(allowed, "Three.")
+
+
+@pytest.mark.parametrize(("later", "mails"), [(BOSS, [(BOSS, "Three.")]), (LEE, [(LEE, "Two."), (LEE, "Three.")])])
+def test_a_field_that_was_changed_after_the_command(
+    desk: HelpDesk, later: str, mails: list[tuple[str, str]]
+) -> None:
+    """The newest change of the requester counts, although the bridge sees both at once: a note whose `/requester` is
+    older than the change of the field is not mailed, the agents read that, and the field stays.
+    """
+    desk.change(ALLOWED)
+    desk.change({"mailboxes": {"desk": {"issue": {"requester_field": "Requester"}}}})
+    received(desk)
+    desk.redmine.writes(1, BOB, f"/requester {LEE}\nTwo.")
+    desk.redmine.names(1, ANNA, later, "Three.")
+    for _ in range(3):
+        desk.turn()
+    assert mails == [(to, text_of(mail).splitlines()[0]) for to, mail in new_mails(desk)]
+    words = ["another requester than" in note for note in private_notes(desk)]
+    assert ([True] if later == BOSS else []) == words
+    assert later == desk.redmine.issues[1]["custom_fields"][-1]["value"]
