@@ -20,9 +20,7 @@ from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
 class NoteRequesters:
     """Compares the requester at the time of a journal with the present one."""
 
-    def __init__(
-        self, fields: RequesterFields, issues: IssueCopy, begun: BegunIssues, metadata: MetadataCache
-    ) -> None:
+    def __init__(self, fields: RequesterFields, issues: IssueCopy, begun: BegunIssues, metadata: MetadataCache) -> None:
         self._fields = fields
         self._issues = issues
         self._begun = begun

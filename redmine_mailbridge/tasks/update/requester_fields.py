@@ -170,10 +170,10 @@ class RequesterFields:
         the answers until there is another, whoever set it. An address that somebody set who may not does not count.
         """
         value = field.value if field is not None else ""
-        is_read = self._fields.get(origin.mailbox) is not None and self._begun is not None
-        if not is_read or origin.begun is None or value == origin.begun.field:
+        if self._fields.get(origin.mailbox) is None or self._begun is None or origin.begun is None:
             return origin.sender
-        assert self._begun is not None, "is_read says so"  # noqa: S101 - for the type
+        if value == origin.begun.field and not self._is_set_again(issue_data, origin, self._begun):
+            return origin.sender
         address, problem = self.address(value)
         requester = address.key if address is not None else ""
         if field is not None and self._is_refused(issue_data, origin, field, requester):
@@ -185,6 +185,15 @@ class RequesterFields:
         self._begun.change(origin.issue, requester, value, notices)
         log.info("conversation.requester_changed", issue=origin.issue, mailbox=origin.mailbox, problem=problem)
         return requester
+
+    def _is_set_again(self, issue_data: Mapping[str, Any], origin: IssueOrigin, begun: BegunIssues) -> bool:
+        """Has the field been changed, and got its value back, since a command named another requester?"""
+        others = begun.entry_requesters(origin.issue)
+        if not others:
+            return False
+        named, since = self.named_at(origin.mailbox, issue_data, others)
+        requester = comparable(named.address) if named is not None else ""
+        return since > max(others) and requester != comparable(origin.sender)
 
     def _is_refused(
         self, issue_data: Mapping[str, Any], origin: IssueOrigin, field: FieldValue, requester: str

@@ -27,13 +27,16 @@ NAMES = st.tuples(st.just("names"), st.sampled_from(VALUES), st.booleans())
 NOTES = st.tuples(st.just("note"), st.sampled_from([ANNA, BOB]), st.booleans())
 MAILS = st.tuples(st.just("mail"), st.sampled_from([KIM, LEE, MALLORY]), st.booleans())
 CHANGES = st.tuples(st.sampled_from(["project", "issue", "hide"]))
+COMMANDS = st.tuples(st.just("command"), st.sampled_from([KIM, LEE]))
 TURN = st.just(("turn",))
 HISTORY = st.lists(st.one_of(NAMES, NOTES, NOTES, MAILS, CHANGES, TURN, TURN), min_size=3, max_size=12)
 
 
 @dataclass
 class World:
-    """One issue made in Redmine. `early` are the words of notes from before it first named an address."""
+    """One issue made in Redmine. `requester` is the address that it names, "" if it names none that mail may go to;
+    `early` are the words of notes from before it first named one.
+    """
 
     desk: HelpDesk
     made: app.Application
@@ -41,16 +44,11 @@ class World:
     sent: Counter[tuple[str, str]] = field(default_factory=Counter)
     ids: dict[str, str] = field(default_factory=dict)
     has_begun: bool = False
+    requester: str = ""
 
     @property
     def issue(self) -> dict[str, Any]:
         return self.desk.redmine.issues[1]
-
-    @property
-    def requester(self) -> str:
-        """The address that the field names; "" if it names none that mail may go to."""
-        value = str(self.issue["custom_fields"][0]["value"]).strip().lower()
-        return value if value in {KIM, LEE} else ""
 
     def note(self, user: int, text: str, *, private: bool = False) -> None:
         self.desk.redmine.writes(1, user, text, private=private)
@@ -62,8 +60,12 @@ class World:
             case ("names", value, with_note):
                 before, text = self.requester, f"w{next(_numbers)}w" if with_note else ""
                 self.desk.redmine.names(1, ANNA, value, text)
+                self.requester = value.strip().lower() if value.strip().lower() in {KIM, LEE} else ""
                 self.has_begun = self.has_begun or (not before and bool(self.requester))
                 self.early |= set() if self.has_begun else {text}
+            case ("command", value):
+                self.requester, self.has_begun = value, True
+                self.desk.redmine.writes(1, BOB, f"/requester {value}\nw{next(_numbers)}w")
             case ("note", user, private):
                 self.note(user, f"w{next(_numbers)}w", private=private)
             case ("mail", sender, proven):
@@ -73,7 +75,7 @@ class World:
                 self.desk.redmine.public = not self.desk.redmine.public
             case ("issue",):
                 self.issue["is_private"] = not self.issue["is_private"]
-            case ("hide",) if self.issue["journals"]:
+            case ("hide",) if self.issue["journals"] and "/requester" not in self.issue["journals"][-1]["notes"]:
                 self.issue["journals"][-1]["private_notes"] = True
             case ("turn",):
                 self.turn()
@@ -107,6 +109,16 @@ CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 QUIET = {"received": False, "received_reply": False, "closed": False, "cc": False}
 
 
+def _lives(desk: HelpDesk, made: app.Application, history: list[Any]) -> None:
+    """An issue without a requester has this history."""
+    desk.turn(made)
+    desk.redmine.makes(ANNA, "The printer burns", "w0w is internal.", requester="")
+    next(_numbers)
+    world = World(desk, made, early={"w0w"})
+    for step in [*history, ("turn",), ("note", BOB, False), ("turn",)]:
+        world.act(step)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=CHECKS)
 @given(history=HISTORY)
 @example(history=[("names", KIM, True), ("turn",), ("names", LEE, True), ("turn",), ("note", BOB, False)])
@@ -126,9 +138,24 @@ def test_only_whom_the_issue_names(
         help_desk(tmp_path_factory.mktemp("desk"), monkeypatch, server, desk_values) as desk,
         desk.application() as made,
     ):
-        desk.turn(made)
-        desk.redmine.makes(ANNA, "The printer burns", "w0w is internal.", requester="")
-        next(_numbers)
-        world = World(desk, made, early={"w0w"})
-        for step in [*history, ("turn",), ("note", BOB, False), ("turn",)]:
-            world.act(step)
+        _lives(desk, made, history)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=CHECKS)
+@given(history=st.lists(st.one_of(NAMES, COMMANDS, NOTES, NOTES, MAILS, CHANGES, TURN, TURN), min_size=3, max_size=12))
+@example(history=[("note", BOB, False), ("command", KIM), ("names", LEE, True), ("note", BOB, False), ("turn",)])
+@example(history=[("names", KIM, True), ("turn",), ("command", LEE), ("names", KIM, True), ("note", BOB, False)])
+@example(history=[("command", KIM), ("names", "", True), ("turn",), ("command", LEE), ("turn",), ("names", "", True)])
+def test_only_whom_the_issue_names_by_field_or_command(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, server: Post, history: list[Any]
+) -> None:
+    """The same where commands name requesters, too: each mail goes to whom the newer of both names at that moment."""
+    server.taken.clear()
+    issue = {"requester_field": "Requester", "conversations_from_redmine": True, "answer_refused": False}
+    answers = QUIET | {"command_roles": ["Agent"]}
+    desk_values = {"mailboxes": {"desk": {"answers": answers, "issue": issue}}}
+    with (
+        help_desk(tmp_path_factory.mktemp("desk"), monkeypatch, server, desk_values) as desk,
+        desk.application() as made,
+    ):
+        _lives(desk, made, history)

@@ -375,9 +375,7 @@ def test_an_older_note_that_is_published_later(allowed: HelpDesk) -> None:
 
 
 @pytest.mark.parametrize(("later", "mails"), [(BOSS, [(BOSS, "Three.")]), (LEE, [(LEE, "Two."), (LEE, "Three.")])])
-def test_a_field_that_was_changed_after_the_command(
-    desk: HelpDesk, later: str, mails: list[tuple[str, str]]
-) -> None:
+def test_a_field_that_was_changed_after_the_command(desk: HelpDesk, later: str, mails: list[tuple[str, str]]) -> None:
     """The newest change of the requester counts, although the bridge sees both at once: a note whose `/requester` is
     older than the change of the field is not mailed, the agents read that, and the field stays.
     """

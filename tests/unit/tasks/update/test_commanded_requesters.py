@@ -377,3 +377,18 @@ def test_somebody_empties_the_field(allowed: HelpDesk) -> None:
     allowed.redmine.names(number, ANNA, KIM, "For Kim.")
     allowed.turn()
     assert [(KIM, "For Kim.")] == mailed(allowed)
+
+
+def test_a_field_that_gets_its_value_back(allowed: HelpDesk) -> None:
+    """A field that was changed after a command counts, also if it holds what it held before when the bridge sees it."""
+    number = called(allowed)
+    allowed.turn()
+    allowed.redmine.writes(number, BOB, f"/requester {LEE}\nOne.")
+    allowed.turn()
+    allowed.redmine.names(number, ANNA, CUSTOMER)
+    allowed.redmine.names(number, ANNA, KIM, "Two.")
+    allowed.turn()
+    allowed.redmine.writes(number, BOB, "Three.")
+    allowed.turn()
+    assert [(LEE, "One."), (KIM, "Two."), (KIM, "Three.")] == mailed(allowed)
+    assert [] == private_notes(allowed)
