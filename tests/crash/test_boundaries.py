@@ -332,6 +332,40 @@ def test_a_conversation_begins_once_although_the_update_died(world: World, smtp:
     assert [["kim@client.example", "lee@client.example"]] * len(stands) == recipients
 
 
+def test_a_command_begins_a_conversation_once_although_the_update_died(
+    world: World, smtp: tuple[int, list[str]]
+) -> None:
+    """Ended at each boundary while a note begins a conversation by a command, and while another note changes its
+    requester, `update` has begun it once in the end, and has mailed each of its notes once, to whom it names.
+    """
+    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
+    world.box_extra = 'answers = { notes = "public_notes", redmine_users = "mail", command_roles = ["Developer"] }'
+    world.issue_extra = "conversations_from_redmine = true"
+    world.write_settings()
+    bob, project = world.redmine.api("bob"), world.boxes["box"][1]
+    enabling = [update(world, (*stand, 1)) for stand in (*BEGIN, *BEGIN)]  # of the mailbox, then of commands
+    assert [True] * 2 * len(BEGIN) == enabling
+    update(world)
+    stands, numbers = [*BEGIN, *UPDATE, *QUEUE], []
+    for place, stand in enumerate(stands):
+        values = {"project_id": project, "subject": f"A call at {stand}"}
+        numbers.append(bob.call("POST", "/issues.json", {"issue": values})["issue"]["id"])
+        for stage, name in ((stand, "kim"), (QUEUE[place % len(QUEUE)], "lee")):
+            note = f"/requester {name}@client.example\nTo {name}."
+            bob.call("PUT", f"/issues/{numbers[-1]}.json", {"issue": {"notes": note}})
+            assert update(world, (*stage, 1))
+            update(world)
+    while world.send_answers():
+        pass
+    assert 2 * len(stands) == len(smtp[1]) == len(set(smtp[1]))
+    store = open_store(world.settings())
+    try:
+        recipients = [[mail.recipient for mail in mails_about(store, number)] for number in numbers]
+    finally:
+        store.close()
+    assert [["kim@client.example", "lee@client.example"]] * len(stands) == recipients
+
+
 def test_the_commands_of_a_note_count_once_although_the_update_died(world: World, smtp: tuple[int, list[str]]) -> None:
     """Ended at its first stands at each boundary, `update` has changed Cc and requester once by each note in the end,
     mailed the note to those whom it names, and hidden it where it says so.

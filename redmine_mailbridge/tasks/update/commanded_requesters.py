@@ -10,9 +10,9 @@ decided once, too: a notice says why it began nothing, and a right that is given
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from redmine_mailbridge.model.mail import TextFormat
+from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.policy.issue_text import literal
-from redmine_mailbridge.policy.note_commands import parse
+from redmine_mailbridge.policy.note_commands import NoteCommands, parse
 from redmine_mailbridge.store.notices import NewNotice, Notices
 from redmine_mailbridge.tasks.update.command_review import writers_of
 from redmine_mailbridge.tasks.update.command_rights import CommandRights, CommandUsers
@@ -59,26 +59,42 @@ class CommandedRequesters:
         (lower case) that the entry names as requester; "" for none. The agents are informed of a note that tries to.
         """
         settings = self._mailboxes.get(mailbox)
-        text = str(entry.get("notes") or "")
-        if settings is None or not text.strip():
+        if settings is None:
             return ""
-        written = parse(text, marker=settings.marker)
-        if entry.get("private_notes") and written.for_third_parties:
+        written = parse(str(entry.get("notes") or ""), marker=settings.marker)
+        issue, number = int(issue_data["id"]), int(entry["id"])
+        key = f"commands/{number}"
+        if not _tries(entry, written) or self._of_mails([number]) or self._notices.is_known(issue, key):
             return ""
-        person = written.requester or next(iter(written.to), None)
-        number, key = int(entry["id"]), f"commands/{int(entry['id'])}"
-        if (person is None and not written.problems) or self._of_mails([number]):
-            return ""
-        if self._notices.is_known(int(issue_data["id"]), key):
-            return ""
-        refusal = self._rights.refusal(writers_of(entry), int(issue_data["project"]["id"]), settings.users)
-        if refusal and person is None:  # whatever it says, it was no command
-            return ""
-        wrong = self._wrong_with(person.address) if person is not None else ""
-        why_not = refusal or "; ".join(written.problems) or (wrong and person and f"{person.address} {wrong}")
-        if person is not None and not why_not:
-            return person.key
-        words = literal(str(why_not), self._text_format)
-        notice = NewNotice(key, f"Note {number} began no conversation by mail: {words}")
-        self._notices.add(int(issue_data["id"]), None, notice)
-        return ""
+        why_not = self._why_not(written, entry, int(issue_data["project"]["id"]), settings.users)
+        if why_not:
+            words = literal(why_not, self._text_format)
+            notice = NewNotice(key, f"Note {number} began no conversation by mail: {words}")
+            self._notices.add(issue, None, notice)
+        person = _person(written)
+        return person.key if person is not None and not why_not else ""
+
+    def _why_not(self, written: NoteCommands, entry: Mapping[str, Any], project: int, users: CommandUsers) -> str:
+        """Why the commands of a note begin nothing; "" if they do, or if they were not meant as commands."""
+        person = _person(written)
+        refusal = self._rights.refusal(writers_of(entry), project, users)
+        if refusal:
+            return refusal if person is not None else ""
+        if written.problems or person is None:
+            return "; ".join(written.problems)
+        if written.private and written.for_third_parties:
+            return "a note with /private and /to is meant for third parties"
+        wrong = self._wrong_with(person.address)
+        return f"{person.address} {wrong}" if wrong else ""
+
+
+def _person(written: NoteCommands) -> Address | None:
+    """Whom commands name as the requester, if anyone."""
+    return written.requester or next(iter(written.to), None)
+
+
+def _tries(entry: Mapping[str, Any], written: NoteCommands) -> bool:
+    """May a note with these commands be meant to begin a conversation with a customer?"""
+    if entry.get("private_notes") and written.for_third_parties:
+        return False
+    return _person(written) is not None or bool(written.problems)

@@ -113,16 +113,17 @@ def test_who_may_begin_by_command(commanded: HelpDesk) -> None:
     commanded.redmine.writes(number, CAROL, f"/requester {KIM}\nOne.")
     commanded.redmine.writes(number, BOB, f"/requester {KIM}\n/cc foo\nTwo.")
     commanded.redmine.writes(number, BOB, "/requester desk@example.com\nThree.")
+    commanded.redmine.writes(number, BOB, f"/to {KIM}\n/private\nFour.")
     for _ in range(2):
         commanded.turn()
     notes = private_notes(commanded)
-    reasons = ("the writer may not change", "/cc: foo is not a mail", "of the bridge")
+    reasons = ("the writer may not change", "/cc: foo is not a mail", "of the bridge", "is meant for third parties")
     for note, words in zip(notes, reasons, strict=True):
         assert "began no conversation by mail" in note
         assert words in note
     commanded.redmine.groups = {"Friends": (CAROL,)}
     commanded.change({"mailboxes": {"desk": {"answers": {"command_groups": ["Friends"]}}}})
-    commanded.redmine.writes(number, CAROL, "Four.")
+    commanded.redmine.writes(number, CAROL, "Five.")
     commanded.turn()
     assert ([], notes) == (new_mails(commanded), private_notes(commanded))
 
