@@ -61,7 +61,8 @@ def iso(moment: float | None = None) -> str:
 
 @dataclass
 class SmallRedmine:
-    """Projects, issues and journals as the API shows them. `fails`: issues that answer 500 to whoever reads them.
+    """Projects, issues and journals as the API shows them. `fails`: issues that answer 500 to whoever reads them;
+    `deleted`: those that are deleted right after they are listed.
 
     To so many notes as it `loses` a gateway answers in its place (504), and they wait to be written until it `lands`
     them. It answers 422 to a note in the words of `refuses`, takes no value of the attributes that it `ignores`, and
@@ -74,6 +75,7 @@ class SmallRedmine:
     issues: dict[int, dict[str, Any]] = field(default_factory=dict)
     public: bool = True
     fails: set[int] = field(default_factory=set)
+    deleted: set[int] = field(default_factory=set)
     journals: int = 0
     uploads: int = 0
     may: list[str] = field(default_factory=MAY.copy)
@@ -245,7 +247,7 @@ class SmallRedmine:
 
     def _shown(self, number: int, user: int) -> Any:
         found = self.issues.get(number)
-        if found is None:
+        if found is None or number in self.deleted:
             return 404
         if number in self.fails:
             return 500

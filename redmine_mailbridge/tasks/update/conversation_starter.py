@@ -123,8 +123,10 @@ class ConversationStarter:
         """
         number = int(listed["id"])
         answer = self._client.get_or_none(f"/issues/{number}.json", [("include", "journals")])
-        issue_data = answer["issue"] if answer is not None else {}
-        named = self._named(issue_data)  # it may have changed since it was listed
+        if answer is None:  # it was deleted since it was listed
+            return None
+        issue_data = answer["issue"]
+        named = self._named(issue_data)  # it may have changed, too
         beginning = self._beginnings.of(named, issue_data) if named is not None else None
         if beginning is None:
             self._look_at(listed)

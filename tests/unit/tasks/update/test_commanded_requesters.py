@@ -9,6 +9,7 @@ from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Description
 from redmine_mailbridge.redmine.requests import IssueRequest
 from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.messages import Store
 from tests.helpdesk import ANNA, BOB, CAROL, HelpDesk, iso, new_mails, writes
 from tests.unit.tasks.update.test_conversation_starter import CUSTOMER, KIM, LEE, called, mailed, private_notes
@@ -225,6 +226,15 @@ def test_requests_where_commands_count(commanded: HelpDesk) -> None:
     commanded.change({"mailboxes": {"desk": {"answers": {"command_roles": []}, "issue": {"requester_field": "x"}}}})
     commanded.redmine.writes(2, BOB, "Internal.")
     assert listed == asked()
+
+
+def test_an_issue_that_is_deleted_meanwhile(commanded: HelpDesk) -> None:
+    """An issue that is deleted between the list and its turn is no error, and not looked at again."""
+    commanded.redmine.makes(ANNA, "Internal")
+    commanded.redmine.deleted = {1}
+    with commanded.application() as made:
+        made.issue_sync.refresh()
+        assert [] == BegunIssues(made.store.database, made.store.clock).waiting()
 
 
 def test_another_requester_by_command(allowed: HelpDesk) -> None:
