@@ -215,8 +215,8 @@ class AgentNoteMailer:
         if not names_requester and (obstacle := self._requesters.obstacle(row, visible, entry)) is not None:
             return not_mailed(*obstacle)
         people = self._audience.of(judged, mailing)
+        notices = self._audience.notices(people, number)
         if not people.to and not people.cc:
-            notices = self._audience.notices(people, number)
             return not_mailed(people.why_nobody, notices, people.notified_by(judged.row.requester))
         note, left_out = (
             (note_or_reason, "") if isinstance(note_or_reason, AgentNote) else (AgentNote(), note_or_reason)
@@ -234,13 +234,12 @@ class AgentNoteMailer:
         )
         composed = self._mailer.compose(mail, ReadableIssue(visible, judged.conversation))
         if not composed.mails:
-            return not_mailed(composed.why_not, self._audience.notices(people, number))
+            return not_mailed(composed.why_not, notices)
         line = f"{what}: mailed to {', '.join(copy.recipient for copy in composed.mails)}{people.line}{reviewed.line}"
         line += f"; not its text: {left_out}" if left_out and reviewed.line else ""
         line += "".join(f"; {problem}" for problem in content.problems)
         notified_by = None if left_out else people.notified_by(judged.row.requester)  # words that were not sent
         decision = NoteDecision(number, row.id, 0.0, line, notified_by)
-        notices = self._audience.notices(people, number)
         queued = self._decide(decision, row, entry, reviewed, notices=notices, mails=composed.mails)
         log.info("answers.queued", issue=row.id, journal=number, kind=composed.mails[0].kind, mails=len(composed.mails))
         return len(composed.mails) if queued else 0
