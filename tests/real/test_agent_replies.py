@@ -1,19 +1,14 @@
 """Agents answer by mail: proven replies reach the customer as if written in Redmine, everything else stays private."""
 
-import email
-import email.policy
 import re
-from collections.abc import Callable
-from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.product import ANNA, Product, mail, product
+from tests.product import ANNA, Product, mail
+from tests.real.talk import asked, got, text_of, turn
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
-from tests.servers.relay import Relay
 
 pytestmark = pytest.mark.real
 
@@ -29,40 +24,18 @@ STYLES = {
 
 
 @pytest.fixture
-def kim(person: Callable[[str], Mailbox]) -> Mailbox:
-    """A customer's mailbox."""
-    return person("kim")
-
-
-@pytest.fixture
 def anna(dovecot: Any) -> Mailbox:
     """The mailbox of the address of Anna's account."""
     return Mailbox(dovecot, "anna@example.com")
 
 
 @pytest.fixture
-def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, server: Relay) -> Product:
+def bridge(sending: Product) -> Product:
     """A bridge by which agents answer customers."""
-    made = product(tmp_path, redmine, mailbox, project)
-    made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
-    made.support(answers={"notes": "public_notes"}, reading={"trusted_authserv_ids": ["mx.example.com"]})
-    made.issue(trust="authenticated", agent_replies="mail")
-    turn(made)
-    return made
-
-
-def turn(bridge: Product) -> None:
-    """Receive, update, send."""
-    done = bridge.quick("receive", "--once")
-    assert 0 == done.exit_code, done.output
-
-
-def asked(bridge: Product, redmine: Redmine, mailbox: Mailbox, kim: Mailbox, project: str) -> int:
-    """Kim asks. Return the issue."""
-    mailbox.append(mail("Printer", "It does not print.\n", sender=f"Kim Client <{kim.address}>", to=mailbox.address))
-    turn(bridge)
-    (issue,) = redmine.admin.issues(project)
-    return int(issue["id"])
+    sending.support(answers={"notes": "public_notes"}, reading={"trusted_authserv_ids": ["mx.example.com"]})
+    sending.issue(trust="authenticated", agent_replies="mail")
+    turn(sending)
+    return sending
 
 
 def reply(redmine: Redmine, mailbox: Mailbox, issue: int, text: str, *, proof: str = PASSED, **more: Any) -> None:
@@ -72,18 +45,6 @@ def reply(redmine: Redmine, mailbox: Mailbox, issue: int, text: str, *, proof: s
     headers = {"In_Reply_To": notification, "Authentication_Results": proof} | more
     subject = f"Re: [Support - Bug #{issue}] (New) Printer"
     mailbox.append(mail(subject, text, sender=ANNA, to=mailbox.address, **headers))
-
-
-def got(box: Mailbox) -> list[EmailMessage]:
-    """What lies in a mailbox."""
-    return [email.message_from_bytes(raw, policy=email.policy.default) for raw in box.mails()]  # type: ignore[misc]  # policy's class
-
-
-def text_of(message: EmailMessage, kind: str = "plain") -> str:
-    """Its text."""
-    part = message.get_body((kind,))
-    assert part is not None
-    return str(part.get_content())
 
 
 def newest(redmine: Redmine, issue: int) -> dict[str, Any]:

@@ -10,19 +10,14 @@ from typing import Any
 import pytest
 
 from tests.product import Product, mail, message_id_of, product
-from tests.real.test_conversation import breaks, got, outbox, says, turn
+from tests.real.talk import first_lines, got, says, sends_by, turn
+from tests.real.test_conversation import breaks, outbox
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.relay import Relay
 
 pytestmark = pytest.mark.real
 FIRST = "The first issue, by which a plain key knows the custom fields of an old Redmine"
-
-
-@pytest.fixture
-def kim(person: Callable[[str], Mailbox]) -> Mailbox:
-    """A customer's mailbox."""
-    return person("kim")
 
 
 @pytest.fixture
@@ -38,7 +33,7 @@ def bridge(  # noqa: PLR0917 - fixtures are named, not placed
     """A bridge with either key, whose conversations may begin in Redmine since just now."""
     redmine.admin.call("POST", "/issues.json", {"issue": {"project_id": project, "subject": FIRST}})
     made = product(tmp_path, redmine, mailbox, project, login=request.param)
-    made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+    sends_by(made, server)
     made.support(answers={"received": False, "notes": "public_notes"})
     made.issue(requester_field="Requester", conversations_from_redmine=True)
     turn(made)
@@ -61,12 +56,6 @@ def notes(redmine: Redmine, number: int) -> list[str]:
     """The texts of an issue's public notes."""
     journals = redmine.admin.issue(number)["journals"]
     return [one["notes"] for one in journals if one["notes"] and not one.get("private_notes")]
-
-
-def first_lines(box: Mailbox) -> list[str]:
-    """The first line of each mail in a mailbox."""
-    bodies = [one.get_body(("plain",)) for one in got(box)]
-    return [body.get_content().splitlines()[0] for body in bodies if body is not None]
 
 
 def test_a_telephone_call(  # noqa: PLR0917 - fixtures are named, not placed

@@ -5,7 +5,6 @@ import email
 import email.policy
 import re
 import uuid
-from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from redmine_mailbridge.store.tables import answer
 from redmine_mailbridge.tasks.service.service import receive_once
 from tests.outbox import mails_about
 from tests.product import Product, mail, message_id_of, product
+from tests.real.talk import got, says, sends_by, turn
 from tests.servers.dovecot import Mail
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
@@ -26,28 +26,12 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def customer(person: Callable[[str], Mailbox]) -> Mailbox:
-    """The customer's own mailbox."""
-    return person("kim")
-
-
-@pytest.fixture
-def bridge(  # noqa: PLR0917 - fixtures are named, not placed
-    tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, server: Relay, customer: Mailbox
-) -> Product:
+def bridge(sending: Product) -> Product:
     """A bridge that mails every public note, and has read its mailbox once."""
-    made = product(tmp_path, redmine, mailbox, project)
-    made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
-    made.support(answers={"received": True, "notes": "public_notes"})
-    made.issue(closed_reply="reopen", reply_status={"Closed": "In Progress"})
-    turn(made)
-    return made
-
-
-def turn(bridge: Product) -> None:
-    """Receive, answer, send: once each."""
-    done = bridge.quick("receive", "--once")
-    assert 0 == done.exit_code, done.output
+    sending.support(answers={"received": True, "notes": "public_notes"})
+    sending.issue(closed_reply="reopen", reply_status={"Closed": "In Progress"})
+    turn(sending)
+    return sending
 
 
 def outbox(bridge: Product, issue: int) -> list[tuple[str, str, str]]:
@@ -59,11 +43,6 @@ def outbox(bridge: Product, issue: int) -> list[tuple[str, str, str]]:
 def story(bridge: Product, issue: int) -> str:
     """What the record of an issue's mails says."""
     return "\n".join(line for row in bridge.quick_json("messages", "--issue", str(issue)) for line in row["steps"])
-
-
-def got(box: Mailbox) -> list[EmailMessage]:
-    """What lies in a mailbox."""
-    return [email.message_from_bytes(raw, policy=email.policy.default) for raw in box.mails()]  # type: ignore[misc]  # policy's class
 
 
 def writes(server: Relay, mailbox: Mailbox, customer: Mailbox, raw: bytes) -> None:
@@ -81,11 +60,6 @@ def asks(server: Relay, mailbox: Mailbox, customer: Mailbox, subject: str = "Pri
 def the_issue(redmine: Redmine, project: str) -> dict[str, Any]:
     (found,) = redmine.admin.issues(project)
     return redmine.admin.issue(found["id"])
-
-
-def says(redmine: Redmine, issue: int, text: str, login: str = "bob", **more: Any) -> None:
-    """An agent writes a note in Redmine."""
-    redmine.api(login).call("PUT", f"/issues/{issue}.json", {"issue": {"notes": text, **more}})
 
 
 def breaks(mails: list[EmailMessage]) -> list[str]:
@@ -385,7 +359,7 @@ def test_two_bridges_that_answer_each_other(tmp_path: Path, dovecot: Mail, redmi
             folder = tmp_path / str(number)
             folder.mkdir()
             made = product(folder, redmine, box, redmine.fresh_project())
-            made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+            sends_by(made, server)
             made.support(answers={"received": True, "received_reply": True, "notes": "public_notes"})
             turn(made)
             bridges.append(stack.enter_context(made.application()))

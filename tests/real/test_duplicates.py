@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.product import Product, mail, product
+from tests.real.talk import sends_by
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.relay import Relay
@@ -21,7 +22,7 @@ class Desk:
 
     def __init__(self, bridge: Product, redmine: Redmine, box: Mailbox, project: str, server: Relay) -> None:
         self.bridge, self.redmine, self.box, self.project, self.server = bridge, redmine, box, project, server
-        bridge.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+        sends_by(bridge, server)
         bridge.support(answers={"received": True, "notes": "public_notes"})
         bridge.issue(trust="authenticated")
         self.turn()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.product import Product, mail, message_id_of, product
+from tests.real.talk import got, says, sends_by, turn
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.relay import Relay
@@ -20,12 +21,6 @@ BOB = "Bob Builder <bob@example.com>"
 PASSED = "mx.example.com; dmarc=pass header.from=example.com"
 FIRST = "The first issue, by which a plain key knows the custom fields of an old Redmine"
 BLOCK = "From: Kim Client <{}>\nSent: Monday, May 4, 2026 9:00 AM\nTo: Bob Builder\nSubject: Printer on fire\n\n{}\n"
-
-
-@pytest.fixture
-def kim(person: Callable[[str], Mailbox]) -> Mailbox:
-    """A customer's mailbox."""
-    return person("kim")
 
 
 @pytest.fixture
@@ -50,19 +45,13 @@ def bridge(  # noqa: PLR0917 - fixtures are named, not placed
     """A bridge that mails every public note and asks for the original sender, with either key."""
     redmine.admin.call("POST", "/issues.json", {"issue": {"project_id": project, "subject": FIRST}})
     made = product(tmp_path, redmine, mailbox, project, login=request.param)
-    made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+    sends_by(made, server)
     made.support(
         answers={"received": True, "notes": "public_notes"}, reading={"trusted_authserv_ids": ["mx.example.com"]}
     )
     made.issue(trust="authenticated", forwarded="original", requester_field="Requester")
     turn(made)
     return made
-
-
-def turn(bridge: Product) -> None:
-    """Receive, update, send."""
-    done = bridge.quick("receive", "--once")
-    assert 0 == done.exit_code, done.output
 
 
 def issues(redmine: Redmine, project: str) -> list[dict[str, Any]]:
@@ -79,16 +68,6 @@ def the_issue(redmine: Redmine, project: str) -> dict[str, Any]:
 def requester(issue: dict[str, Any]) -> str:
     """What the custom field of the requester holds."""
     return next(str(one["value"]) for one in issue["custom_fields"] if one["name"] == "Requester")
-
-
-def says(redmine: Redmine, issue: int, text: str, **more: Any) -> None:
-    """An agent writes a note in Redmine."""
-    redmine.api("anna").call("PUT", f"/issues/{issue}.json", {"issue": {"notes": text, **more}})
-
-
-def got(box: Mailbox) -> list[EmailMessage]:
-    """What lies in a mailbox."""
-    return [email.message_from_bytes(raw, policy=email.policy.default) for raw in box.mails()]  # type: ignore[misc]  # policy's class
 
 
 def forwards(mailbox: Mailbox, text: str, *, sender: str = BOB, proof: str = PASSED, **more: Any) -> None:
@@ -115,7 +94,7 @@ def test_a_whole_conversation(  # noqa: PLR0917 - fixtures are named, not placed
     assert "It burns." in issue["description"]
     assert ["photo.bin"] == [one["filename"] for one in issue["attachments"]]
     assert [] == got(kim)  # who has not written to us is not told that we got something
-    says(redmine, issue["id"], "Please leave the room.")
+    says(redmine, issue["id"], "Please leave the room.", "anna")
     turn(bridge)
     (answer,) = got(kim)
     assert ("Re: Printer on fire", None) == (answer["Subject"], answer["Cc"])
@@ -128,7 +107,7 @@ def test_a_whole_conversation(  # noqa: PLR0917 - fixtures are named, not placed
     server.deliver(reply, mailbox.address, kim.address)
     turn(bridge)
     assert "We did." in the_issue(redmine, project)["journals"][-1]["notes"]
-    says(redmine, issue["id"], "Good.")
+    says(redmine, issue["id"], "Good.", "anna")
     turn(bridge)
     last = got(kim)[-1]
     assert message_id_of(reply) == last["In-Reply-To"]
@@ -175,7 +154,7 @@ def test_an_agent_writes_to_a_customer(  # noqa: PLR0917 - fixtures are named, n
     server.deliver(reply, mailbox.address, kim.address)
     turn(bridge)
     assert "On fire." in the_issue(redmine, project)["journals"][-1]["notes"]
-    says(redmine, issue["id"], "Leave the room.")
+    says(redmine, issue["id"], "Leave the room.", "anna")
     turn(bridge)
     (answer,) = got(kim)
     assert "Leave the room." in answer.as_string()
@@ -199,7 +178,7 @@ def test_only_a_proven_agent_passes_somebody_on(  # noqa: PLR0917 - fixtures are
     found = [redmine.admin.issue(one["id"]) for one in issues(redmine, project)]
     assert kim.address not in {requester(one) for one in found}
     for issue in found:
-        says(redmine, issue["id"], "An answer.")
+        says(redmine, issue["id"], "An answer.", "anna")
     turn(bridge)
     assert [] == got(kim)
 
@@ -226,7 +205,7 @@ def test_a_mistake_is_mended_in_the_field(  # noqa: PLR0917 - fixtures are named
         "PUT", f"/issues/{issue['id']}.json", {"issue": {"custom_fields": [{"id": field, "value": lee.address}]}}
     )
     turn(bridge)
-    says(redmine, issue["id"], "Please leave the room.")
+    says(redmine, issue["id"], "Please leave the room.", "anna")
     turn(bridge)
     (answer,) = got(lee)
     assert "Please leave the room." in answer.as_string()

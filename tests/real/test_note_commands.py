@@ -4,13 +4,13 @@ import email
 import email.policy
 import re
 from collections.abc import Callable
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.product import ANNA, Product, mail, product
+from tests.real.talk import asked, first_lines, got, sends_by, turn
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.relay import Relay
@@ -21,43 +21,21 @@ PASSED = "mx.example.com; dmarc=pass header.from=example.com"
 
 
 @pytest.fixture
-def kim(person: Callable[[str], Mailbox]) -> Mailbox:
-    """A customer's mailbox."""
-    return person("kim")
-
-
-@pytest.fixture
 def boss(person: Callable[[str], Mailbox]) -> Mailbox:
     """The mailbox of the customer's boss."""
     return person("boss")
 
 
 @pytest.fixture
-def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, server: Relay) -> Product:
+def bridge(sending: Product) -> Product:
     """A bridge whose managers (Anna) may change recipients; developers (Bob) may not."""
-    made = product(tmp_path, redmine, mailbox, project)
-    made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
-    made.support(
+    sending.support(
         answers={"notes": "public_notes", "command_roles": ["manager"]},
         reading={"trusted_authserv_ids": ["mx.example.com"]},
     )
-    made.issue(trust="authenticated", agent_replies="mail")
-    turn(made)
-    return made
-
-
-def turn(bridge: Product) -> None:
-    """Receive, update, send."""
-    done = bridge.quick("receive", "--once")
-    assert 0 == done.exit_code, done.output
-
-
-def asked(bridge: Product, redmine: Redmine, mailbox: Mailbox, kim: Mailbox, project: str) -> int:
-    """Kim asks. Return the issue."""
-    mailbox.append(mail("Printer", "It does not print.\n", sender=f"Kim Client <{kim.address}>", to=mailbox.address))
-    turn(bridge)
-    (issue,) = redmine.admin.issues(project)
-    return int(issue["id"])
+    sending.issue(trust="authenticated", agent_replies="mail")
+    turn(sending)
+    return sending
 
 
 def says(bridge: Product, redmine: Redmine, issue: int, text: str, who: str = "anna") -> None:
@@ -67,16 +45,11 @@ def says(bridge: Product, redmine: Redmine, issue: int, text: str, who: str = "a
     turn(bridge)
 
 
-def got(box: Mailbox) -> list[str]:
+def lines_in(box: Mailbox) -> list[str]:
     """The first lines of what lies in a mailbox; a command is in none of it."""
-    mails: list[EmailMessage] = [email.message_from_bytes(raw, policy=email.policy.default) for raw in box.mails()]  # type: ignore[misc]  # policy's class
-    texts = []
-    for message in mails:
-        plain = message.get_body(("plain",))
-        assert plain is not None
-        assert not [word for word in ("/cc", "/uncc", "/requester", "/private") if word in message.as_string()]
-        texts.append(str(plain.get_content()).splitlines()[0])
-    return texts
+    mails = [message.as_string() for message in got(box)]
+    assert not [text for text in mails for word in ("/cc", "/uncc", "/requester", "/private") if word in text]
+    return first_lines(box)
 
 
 def entries(redmine: Redmine, issue: int, *, private: bool) -> list[str]:
@@ -91,7 +64,7 @@ def test_a_conversation(  # noqa: PLR0917 - fixtures are named, not placed
     """The boss is added, gets copies, answers, and is removed; no mail holds a command, and the history shows each."""
     issue = asked(bridge, redmine, mailbox, kim, project)
     says(bridge, redmine, issue, f"/cc The Boss <{boss.address}>\n\nWhich printer?")
-    assert (["Which printer?"], ["Which printer?"]) == (got(kim), got(boss))
+    assert (["Which printer?"], ["Which printer?"]) == (lines_in(kim), lines_in(boss))
     reply = email.message_from_bytes(boss.mails()[0])["Message-ID"]
     mailbox.append(mail("Re: Printer", "The big one.\n", sender=boss.address, In_Reply_To=reply))
     turn(bridge)
@@ -100,8 +73,8 @@ def test_a_conversation(  # noqa: PLR0917 - fixtures are named, not placed
     says(bridge, redmine, issue, "Switch it on.")
     says(bridge, redmine, issue, f"/uncc {boss.address}\nDoes it print?")
     says(bridge, redmine, issue, "And now?")
-    assert ["Which printer?", "Switch it on."] == got(boss)
-    assert ["Which printer?", "Switch it on.", "Does it print?", "And now?"] == got(kim)
+    assert ["Which printer?", "Switch it on."] == lines_in(boss)
+    assert ["Which printer?", "Switch it on.", "Does it print?", "And now?"] == lines_in(kim)
     story = bridge.quick("messages", str(bridge.rows()[0].id)).output
     assert f"commands: /cc {boss.address}" in story
     assert f"commands: /uncc {boss.address}" in story
@@ -114,7 +87,7 @@ def test_another_requester(  # noqa: PLR0917 - fixtures are named, not placed
     issue = asked(bridge, redmine, mailbox, kim, project)
     says(bridge, redmine, issue, f"/requester {boss.address}\nWhich printer?")
     says(bridge, redmine, issue, "Which room?")
-    assert ([], ["Which printer?", "Which room?"]) == (got(kim), got(boss))
+    assert ([], ["Which printer?", "Which room?"]) == (lines_in(kim), lines_in(boss))
     reply = email.message_from_bytes(boss.mails()[1])["Message-ID"]
     mailbox.append(mail("Re: Printer", "The big one.\n", sender=boss.address, In_Reply_To=reply))
     turn(bridge)
@@ -131,7 +104,7 @@ def test_who_may_not(  # noqa: PLR0917 - fixtures are named, not placed
     says(bridge, redmine, issue, f"/cc {boss.address}\nWhich printer?", "bob")
     says(bridge, redmine, issue, f"/to {boss.address}\nPlease repair it.", "bob")
     says(bridge, redmine, issue, f"/requestor {boss.address}\nWhich room?")
-    assert (["Which printer?"], []) == (got(kim), got(boss))
+    assert (["Which printer?"], []) == (lines_in(kim), lines_in(boss))
     told = entries(redmine, issue, private=True)
     assert ["were not carried out", "was not mailed", "was not mailed"] == [
         next(words for words in ("were not carried out", "was not mailed") if words in note) for note in told
@@ -141,7 +114,7 @@ def test_who_may_not(  # noqa: PLR0917 - fixtures are named, not placed
     mailbox.append(mail("Re: Printer", text, sender=kim.address, In_Reply_To=reply))
     turn(bridge)
     says(bridge, redmine, issue, "Switch it on.", "bob")
-    assert [] == got(boss)
+    assert [] == lines_in(boss)
     assert any("The big one." in note for note in entries(redmine, issue, private=False))
 
 
@@ -151,13 +124,13 @@ def test_private_notes(  # noqa: PLR0917 - fixtures are named, not placed
 ) -> None:
     """`/private` in Redmine holds a note back, and the note is private afterwards; `/nomail` only holds it back."""
     made = product(tmp_path, redmine, mailbox, project, login=login)
-    made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+    sends_by(made, server)
     made.support(answers={"notes": "public_notes"})
     turn(made)
     issue = asked(made, redmine, mailbox, kim, project)
     says(made, redmine, issue, "/private\nHe never pays.", "bob")
     says(made, redmine, issue, "/nomail\nFor the record.", "bob")
-    assert [] == got(kim)
+    assert [] == lines_in(kim)
     hidden = entries(redmine, issue, private=True)
     assert "/nomail\nFor the record." in [note.replace("\r", "") for note in entries(redmine, issue, private=False)]
     if any("He never pays." in note for note in hidden):
@@ -179,4 +152,4 @@ def test_an_agents_mail(  # noqa: PLR0917 - fixtures are named, not placed
     mailbox.append(mail(subject, text, sender=ANNA, to=mailbox.address, **headers))
     turn(bridge)
     turn(bridge)
-    assert (["Which printer?"], ["Which printer?"]) == (got(kim), got(boss))
+    assert (["Which printer?"], ["Which printer?"]) == (lines_in(kim), lines_in(boss))

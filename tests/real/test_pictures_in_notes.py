@@ -9,10 +9,10 @@ from pathlib import Path
 
 import lxml.html
 import pytest
-import requests
 from PIL import Image
 
-from tests.product import Product, mail, product
+from tests.product import mail, product
+from tests.real.talk import sends_by, turn, uploaded
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.relay import Relay
@@ -66,21 +66,6 @@ def photo(width: int = 2400, height: int = 800) -> bytes:
     return out.getvalue()
 
 
-def uploaded(redmine: Redmine, name: str, content: bytes) -> dict[str, str]:
-    """A file that a note can have."""
-    answer = requests.post(
-        f"{redmine.url}/uploads.json", params={"filename": name}, data=content, timeout=60,
-        headers={"X-Redmine-API-Key": redmine.api("bob").key, "Content-Type": "application/octet-stream"},
-    ).json()  # fmt: skip
-    return {"token": answer["upload"]["token"], "filename": name, "content_type": "image/jpeg"}
-
-
-def turn(bridge: Product) -> None:
-    """Receive, answer, send: once each."""
-    done = bridge.quick("receive", "--once")
-    assert 0 == done.exit_code, done.output
-
-
 @pytest.mark.parametrize("text_format", ["textile", "common_mark"])
 def test_a_note_as_the_customer_gets_it(  # noqa: PLR0917 - fixtures are named, not placed
     tmp_path: Path,
@@ -96,7 +81,7 @@ def test_a_note_as_the_customer_gets_it(  # noqa: PLR0917 - fixtures are named, 
     """
     customer = person("kim")
     bridge = product(tmp_path, redmine, mailbox, project)
-    bridge.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+    sends_by(bridge, server)
     bridge.change({"redmine": {"text_format": text_format}})
     bridge.support(answers={"received": False, "notes": "public_notes"})
     turn(bridge)
@@ -104,12 +89,19 @@ def test_a_note_as_the_customer_gets_it(  # noqa: PLR0917 - fixtures are named, 
     server.deliver(raw, mailbox.address, customer.address)
     turn(bridge)
     (issue,) = redmine.admin.issues(project)
-    secret = {"notes": "For us.", "private_notes": True, "uploads": [uploaded(redmine, "secret.jpg", photo(300, 100))]}
+    secret = {
+        "notes": "For us.",
+        "private_notes": True,
+        "uploads": [uploaded(redmine, "secret.jpg", photo(300, 100), "image/jpeg")],
+    }
     redmine.api("bob").call("PUT", f"/issues/{issue['id']}.json", {"issue": secret})
     secret_picture = "!secret.jpg!" if text_format == "textile" else "![](secret.jpg)"
     note = {
         "notes": f"{NOTES[text_format]}\n{secret_picture}\n",
-        "uploads": [uploaded(redmine, "größe.png", photo()), uploaded(redmine, "plan.bin", b"plan")],
+        "uploads": [
+            uploaded(redmine, "größe.png", photo(), "image/jpeg"),
+            uploaded(redmine, "plan.bin", b"plan", "image/jpeg"),
+        ],
     }
     redmine.api("bob").call("PUT", f"/issues/{issue['id']}.json", {"issue": note})
     turn(bridge)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.product import mail, product
+from tests.real.talk import sends_by
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.relay import Relay
@@ -30,7 +31,7 @@ def test_the_requester_is_that_person(  # noqa: PLR0917 - fixtures are named, no
     """
     project = redmine.fresh_project(public=False)
     bridge = product(tmp_path, redmine, mailbox, project, login=login)
-    bridge.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+    sends_by(bridge, server)
     bridge.support(answers={"notes": "public_notes", "private_projects": True})
     bridge.issue(trust="authenticated")
     colleague, kim = person("colleague"), person("kim")

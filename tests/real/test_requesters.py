@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.product import Product, mail, message_id_of, product
-from tests.real.test_conversation import customer, got, outbox, says, story, the_issue, turn, writes
+from tests.real.talk import got, says, sends_by, turn
+from tests.real.test_conversation import outbox, story, the_issue, writes
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.relay import Relay
 
 pytestmark = pytest.mark.real
-__all__ = ["customer"]
 FORM = "wordpress@www.shop.example"
 
 
@@ -24,7 +24,7 @@ def bridge(  # noqa: PLR0917 - fixtures are named, not placed
 ) -> Product:
     """A bridge with an administrator's or a plain key, that mails every public note, and has read its mailbox once."""
     made = product(tmp_path, redmine, mailbox, project, login=request.param)
-    made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
+    sends_by(made, server)
     made.support(answers={"received": True, "notes": "public_notes"}, reading={"trusted_authserv_ids": ["mx.example"]})
     made.issue(trust="authenticated")
     turn(made)

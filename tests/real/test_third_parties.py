@@ -1,27 +1,17 @@
 """Agents write to a supplier from the customer's issue: neither side reads the other, whoever answers whom."""
 
-import email
-import email.policy
 from collections.abc import Callable
 from email.message import EmailMessage
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
-from tests.product import Product, mail, product
+from tests.product import Product, mail
+from tests.real.talk import got, says, text_of, turn, uploaded
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
-from tests.servers.relay import Relay
 
 pytestmark = pytest.mark.real
-
-
-@pytest.fixture
-def kim(person: Callable[[str], Mailbox]) -> Mailbox:
-    """A customer's mailbox."""
-    return person("kim")
 
 
 @pytest.fixture
@@ -31,47 +21,13 @@ def sue(person: Callable[[str], Mailbox]) -> Mailbox:
 
 
 @pytest.fixture
-def bridge(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, server: Relay) -> Product:
+def bridge(sending: Product) -> Product:
     """A bridge by which agents answer customers and write to suppliers."""
-    made = product(tmp_path, redmine, mailbox, project)
-    made.change({"outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""}})
-    made.support(
+    sending.support(
         answers={"notes": "public_notes", "received_reply": True, "third_parties": True, "command_roles": ["developer"]}
     )
-    turn(made)
-    return made
-
-
-def turn(bridge: Product) -> None:
-    """Receive, update, send."""
-    done = bridge.quick("receive", "--once")
-    assert 0 == done.exit_code, done.output
-
-
-def got(box: Mailbox) -> list[EmailMessage]:
-    """What lies in a mailbox."""
-    return [email.message_from_bytes(raw, policy=email.policy.default) for raw in box.mails()]  # type: ignore[misc]  # policy's class
-
-
-def text_of(message: EmailMessage) -> str:
-    """Its text."""
-    part = message.get_body(("plain",))
-    assert part is not None
-    return str(part.get_content())
-
-
-def says(redmine: Redmine, issue: int, text: str, **more: Any) -> None:
-    """An agent writes a note in Redmine."""
-    redmine.api("bob").call("PUT", f"/issues/{issue}.json", {"issue": {"notes": text, **more}})
-
-
-def uploaded(redmine: Redmine, name: str, content: bytes) -> dict[str, str]:
-    """A file that an agent's note can have."""
-    answer = requests.post(
-        f"{redmine.url}/uploads.json", params={"filename": name}, data=content, timeout=60,
-        headers={"X-Redmine-API-Key": redmine.api("bob").key, "Content-Type": "application/octet-stream"},
-    ).json()  # fmt: skip
-    return {"token": answer["upload"]["token"], "filename": name, "content_type": "text/plain"}
+    turn(sending)
+    return sending
 
 
 def note_with(redmine: Redmine, issue: int, word: str) -> dict[str, Any]:

@@ -2,13 +2,11 @@
 
 import re
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.product import Product, mail, message_id_of, product
+from tests.product import Product, mail, message_id_of
+from tests.real.talk import says, turn
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
 from tests.servers.proxy import FaultProxy
@@ -22,30 +20,12 @@ WHEN = r"\d{4}-\d\d-\d\d \d\d:\d\d"
 
 
 @pytest.fixture
-def customer(person: Callable[[str], Mailbox]) -> Mailbox:
-    """The customer's own mailbox."""
-    return person("kim")
-
-
-@pytest.fixture
-def bridge(  # noqa: PLR0917 - fixtures are named, not placed
-    tmp_path: Path, redmine: Redmine, redmine_proxy: FaultProxy, mailbox: Mailbox, project: str, server: Relay
-) -> Product:
+def bridge(sending: Product, redmine_proxy: FaultProxy) -> Product:
     """A bridge behind a proxy that counts, which mails every public note, and has read its mailbox once."""
-    made = product(tmp_path, redmine, mailbox, project)
-    made.change({
-        "redmine": {"url": redmine_proxy.url},
-        "outgoing": {"host": "127.0.0.1", "port": server.port, "security": "none", "username": ""},
-    })  # fmt: skip
-    made.support(answers={"notes": "public_notes", "redmine_users": "mail"})
-    turn(made)
-    return made
-
-
-def turn(bridge: Product) -> None:
-    """Receive, update, send: once each."""
-    done = bridge.quick("receive", "--once")
-    assert 0 == done.exit_code, done.output
+    sending.change({"redmine": {"url": redmine_proxy.url}})
+    sending.support(answers={"notes": "public_notes", "redmine_users": "mail"})
+    turn(sending)
+    return sending
 
 
 def asks(bridge: Product, redmine: Redmine, project: str, server: Relay, sender: str, **fields: str) -> tuple[int, str]:
@@ -58,11 +38,6 @@ def asks(bridge: Product, redmine: Redmine, project: str, server: Relay, sender:
 
 def _address(bridge: Product) -> str:
     return str(bridge.values["mailboxes"]["support"]["address"])
-
-
-def says(redmine: Redmine, issue: int, text: str, **more: Any) -> None:
-    """An agent writes a note."""
-    redmine.api("bob").call("PUT", f"/issues/{issue}.json", {"issue": {"notes": text, **more}})
 
 
 def field(redmine: Redmine, issue: int, name: str = FIELD) -> str:
