@@ -57,8 +57,7 @@ def answered(world: World, smtp: tuple[int, Choosy], *, report: str, issue: str 
     world.write_settings(settle="0s")
     world.deliver([letter()])
     world.finish()
-    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
-    world.box_extra = f'answers = {{ notes = "public_notes", redmine_users = "mail", report = "{report}" }}'
+    world.send_by(smtp[0], f'notes = "public_notes", redmine_users = "mail", report = "{report}"')
     world.issue_extra = issue
     world.write_settings()
     update(world)

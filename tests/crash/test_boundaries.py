@@ -166,8 +166,7 @@ def test_an_answer_goes_out_although_the_bridge_died(
     """
     world.pass_once()  # what lies there when a mailbox is read for the first time is never answered
     world.deliver([letter() for _ in range(3)])
-    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
-    world.box_extra = "answers = { received = true }"
+    world.send_by(smtp[0], "received = true")
     world.write_settings()
     told = f"{effect}:{moment}:2"
     assert told == world.command("receive", "--once", die=told).wait(), (world.directory / "victim.log").read_text()
@@ -274,20 +273,13 @@ def test_an_agents_answer_is_queued_once_although_the_update_died(world: World, 
     """Ended at its first stands at each boundary, `update` mails each note once in the end, and no history."""
     world.deliver([letter(), letter()])
     world.finish()
-    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
-    world.box_extra = 'answers = { notes = "public_notes", redmine_users = "mail" }'
+    world.send_by(smtp[0], 'notes = "public_notes", redmine_users = "mail"')
     world.write_settings()
-    bob = world.redmine.api("bob")
-
-    def say(words: str) -> None:
-        for row in world.rows():
-            bob.call("PUT", f"/issues/{row.created_issue}.json", {"issue": {"notes": words}})
-
-    say("history")
+    world.say("history")
     update(world)
     stands = [(*boundary, number) for boundary in QUEUE for number in (1, 2)]
     for stand in stands:
-        say(f"An answer at {stand}.")
+        world.say(f"An answer at {stand}.")
         assert update(world, stand)
     update(world)
     while world.send_answers():
@@ -299,8 +291,7 @@ def test_a_conversation_begins_once_although_the_update_died(world: World, smtp:
     """Ended at each boundary while an issue made in Redmine begins, and while its requester changes, `update` has begun
     it once in the end, and has mailed each of its notes once, to whom the field named then.
     """
-    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
-    world.box_extra = 'answers = { notes = "public_notes", redmine_users = "mail" }'
+    world.send_by(smtp[0], 'notes = "public_notes", redmine_users = "mail"')
     world.issue_extra = 'requester_field = "Requester"\nconversations_from_redmine = true'
     world.write_settings()
     bob, project = world.redmine.api("bob"), world.boxes["box"][1]
@@ -372,24 +363,16 @@ def test_the_commands_of_a_note_count_once_although_the_update_died(world: World
     """
     world.deliver([letter(), letter()])
     world.finish()
-    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
-    world.box_extra = 'answers = { notes = "public_notes", redmine_users = "mail", command_roles = ["Developer"] }'
+    world.send_by(smtp[0], 'notes = "public_notes", redmine_users = "mail", command_roles = ["Developer"]')
     world.write_settings(settle="0s")
-    bob = world.redmine.api("bob")
-
-    def say(words: str) -> None:
-        for row in world.rows():
-            notes = words.replace("ID", str(row.id))
-            bob.call("PUT", f"/issues/{row.created_issue}.json", {"issue": {"notes": notes}})
-
     update(world)
     stands = [(*boundary, number) for boundary in QUEUE for number in (1, 2)]
     for place, stand in enumerate(stands):
-        say(f"/cc ccID@client.example\n/requester asksID{place}@client.example\nAn answer at {stand}.")
+        world.say(f"/cc ccID@client.example\n/requester asksID{place}@client.example\nAn answer at {stand}.")
         assert update(world, stand)
     hiding = boundaries(SideEffect.ADD_NOTE, SideEffect.RECORD_SENT)
     for stand in hiding:
-        say("/private\nHe never pays.")
+        world.say("/private\nHe never pays.")
         assert update(world, (*stand, 1))
     update(world)
     while world.send_answers():
@@ -419,23 +402,16 @@ def test_a_note_to_third_parties_is_queued_once_although_the_update_died(
     """
     world.deliver([letter(), letter()])
     world.finish()
-    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n'
-    world.box_extra = 'answers = { third_parties = true, redmine_users = "mail", command_roles = ["Developer"] }'
+    world.send_by(smtp[0], 'third_parties = true, redmine_users = "mail", command_roles = ["Developer"]')
     world.write_settings()
-    bob = world.redmine.api("bob")
-
-    def say(words: str, *, private: bool = True) -> None:
-        for row in world.rows():
-            note = {"notes": f"/to sue@parts.example, sam@parts.example\n{words}", "private_notes": private}
-            bob.call("PUT", f"/issues/{row.created_issue}.json", {"issue": note})
-
-    say("history")
+    ask = "/to sue@parts.example, sam@parts.example\n"
+    world.say(f"{ask}history", private_notes=True)
     update(world)
     stands = [(*boundary, number) for boundary in QUEUE for number in (1, 2)]
     for stand in stands:
-        say(f"A question at {stand}.")
+        world.say(f"{ask}A question at {stand}.", private_notes=True)
         assert update(world, stand)
-    say("In public.", private=False)
+    world.say(f"{ask}In public.")
     assert update(world, (*QUEUE[-1], 1))
     for _ in range(2):
         update(world)
@@ -453,7 +429,8 @@ def test_a_rule_acts_once_although_the_update_died(world: World, smtp: tuple[int
     world.write_settings(settle="0s")
     world.deliver([letter(), letter()])
     world.finish()
-    world.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {smtp[0]}\nsecurity = "none"\nusername = ""\n{RULE}'
+    world.send_by(smtp[0])
+    world.extra += RULE
     world.write_settings()
     world.let_age(1.0)
     assert [True] * len(RULE_STANDS) == [update(world, (*stand, 1), "rules") for stand in RULE_STANDS]

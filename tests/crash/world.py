@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from redmine_mailbridge.model.mail_state import OPEN
 from redmine_mailbridge.model.stored_mail import StoredMail
@@ -122,6 +123,18 @@ block = ["blocked.example"]
 """
         self.settings_file.write_text(text)
         self.settings_file.chmod(0o600)
+
+    def send_by(self, port: int, answers: str = "") -> None:
+        """The bridge sends by the SMTP server at this port, and the mailbox has these answers, in TOML. Not written."""
+        self.extra = f'[outgoing]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\nusername = ""\n'
+        self.box_extra = f"answers = {{ {answers} }}"
+
+    def say(self, words: str, **more: Any) -> None:
+        """Bob writes this note on the issue of each mail; ID in it is the mail's number."""
+        bob = self.redmine.api("bob")
+        for row in self.rows():
+            note = {"notes": words.replace("ID", str(row.id)), **more}
+            bob.call("PUT", f"/issues/{row.created_issue}.json", {"issue": note})
 
     def settings(self) -> Settings:
         """Load them, as any command does."""
