@@ -1,26 +1,19 @@
 """Over any history of an issue: no mail holds what is private when it leaves, nor goes to whom nothing proves."""
 
-import email
-import email.policy
-import email.utils
-import itertools
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redmine_mailbridge.wiring import application as app
-from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, writes
+from tests.helpdesk import ANNA, BOB, Post, help_desk, text_of, writes
+from tests.unit.outgoing.histories import CHECKS, WORD, OneIssue, new_word, parsed, people
 
 KIM, BOSS, SUE, MALLORY = "kim@client.example", "boss@client.example", "sue@parts.example", "mallory@evil.example"
 AGENT, CHIEF = "anna@example.com", "chief@example.com"
 SPY = "spy@evil.example"
-WORD = re.compile(r"\bw[0-9]+w\b")
-"""Each text, subject and name of a file is a word of its own."""
-_numbers = itertools.count()
 
 
 MAILS = st.tuples(
@@ -60,33 +53,19 @@ SUPPLIER = [
 ]
 
 
-def people(*fields: object) -> set[str]:
-    """Given fields of addresses, return the addresses."""
-    return {address for _, address in email.utils.getaddresses([str(one or "") for one in fields]) if address}
-
-
 @dataclass
-class World:
+class World(OneIssue):
     """One issue, and what is known of its mails: the words of each, who is proven to be in the conversation."""
 
-    desk: HelpDesk
-    made: app.Application
     proven: set[str] = field(default_factory=lambda: {KIM})
     subjects: dict[str, str] = field(default_factory=dict)
     ours: dict[str, set[str]] = field(default_factory=dict)
     held_back: set[str] = field(default_factory=set)
     seen: int = 0
 
-    @property
-    def issue(self) -> dict[str, Any]:
-        return self.desk.redmine.issues[1]
-
-    def word(self) -> str:
-        return f"w{next(_numbers)}w"
-
     def mail(self, sender: str, proven: bool, cc: str, answers: str) -> None:
         """Somebody writes to the issue."""
-        body, subject = self.word(), self.word()
+        body, subject = new_word(), new_word()
         self.subjects[body] = subject
         headers = {"Cc": cc} if cc else {}
         signed = next((one for one, people in reversed(self.ours.items()) if sender in people), None)
@@ -105,7 +84,7 @@ class World:
 
     def note(self, user: int, private: bool, commands: list[str]) -> None:
         """An agent writes a note; Anna may change who gets mail, and Bob may not."""
-        word = self.word()
+        word = new_word()
         if user == ANNA:
             self.proven |= people(*(command.partition(" ")[2] for command in commands if not command.startswith("/to")))
         if any(command.split()[0] in {*HOLDS_BACK, "/to"} or command == "/cc foo" for command in commands):
@@ -119,18 +98,16 @@ class World:
         match what:
             case "turn":
                 self.turn()
-            case "project":
-                self.desk.redmine.public = not self.desk.redmine.public
-            case "issue":
-                self.issue["is_private"] = not self.issue["is_private"]
+            case "project" | "issue":
+                self.switch(what)
             case "edit the issue":
-                self.issue["description"] = self.word()
+                self.issue["description"] = new_word()
             case _ if one is None:
                 return
             case "hide" | "show":
                 one["private_notes"] = what == "hide"
             case "edit":
-                one["notes"] = self.word()
+                one["notes"] = new_word()
             case "empty":
                 one["notes"] = ""
             case "delete":
@@ -152,8 +129,8 @@ class World:
         new, self.seen = self.desk.post.taken[self.seen :], len(self.desk.post.taken)
         hidden, may = self.private()
         for to, raw in new:
-            mail = email.message_from_bytes(raw, policy=email.policy.default)
-            text = mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]  # EmailMessage's
+            mail = parsed(raw)
+            text = text_of(mail)
             told = set(WORD.findall(f"{mail['Subject']}\n{mail['Thread-Topic']}\n{text}"))
             subjects = {subject for body, subject in self.subjects.items() if body not in hidden}
             assert set() == told - may - subjects, "words that nobody may read now"
@@ -161,9 +138,6 @@ class World:
             assert not re.search(r"/(cc|uncc|to|requester|private|privat|nomail)\b", text), "a command"
             assert set() == ({to} | people(mail["To"], mail["Cc"])) - self.proven, "people whom nothing proves"
             self.ours.setdefault(str(mail["Message-ID"]), set()).add(to)
-
-
-CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @pytest.mark.fault("O2", "O4", "O21")
@@ -195,8 +169,8 @@ def test_no_private_word_leaves_and_nobody_is_told_whom_nothing_proves(
         desk.redmine.groups = {"Leads": (ANNA,)}
         desk.turn(made)
         world = World(desk, made)
-        first = world.word()
-        desk.mail(writes(f"Kim Client <{KIM}>", world.word(), first, Cc=BOSS))
+        first = new_word()
+        desk.mail(writes(f"Kim Client <{KIM}>", new_word(), first, Cc=BOSS))
         world.proven.add(BOSS)
         desk.turn(made)
         desk.redmine.issues[1]["assigned_to"] = {"id": ANNA, "name": "Anna Agent"}

@@ -2,26 +2,20 @@
 private or older than the conversation, and no note is mailed twice to one person.
 """
 
-import email
-import email.policy
-import email.utils
-import itertools
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from redmine_mailbridge.wiring import application as app
-from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, writes
+from tests.helpdesk import ANNA, BOB, HelpDesk, Post, help_desk, text_of, writes
+from tests.unit.outgoing.histories import CHECKS, WORD, OneIssue, new_word, parsed, people
 
 KIM, LEE, MALLORY = "kim@client.example", "lee@client.example", "mallory@evil.example"
 VALUES = [KIM, LEE, "", "kim", "desk@example.com", f"{KIM}, {LEE}", f" {KIM.upper()} "]
-WORD = re.compile(r"\bw[0-9]+w\b")
-_numbers = itertools.count()
 
 NAMES = st.tuples(st.just("names"), st.sampled_from(VALUES), st.booleans())
 NOTES = st.tuples(st.just("note"), st.sampled_from([ANNA, BOB]), st.booleans())
@@ -33,22 +27,16 @@ HISTORY = st.lists(st.one_of(NAMES, NOTES, NOTES, MAILS, CHANGES, TURN, TURN), m
 
 
 @dataclass
-class World:
+class World(OneIssue):
     """One issue made in Redmine. `requester` is the address that it names, "" if it names none that mail may go to;
     `early` are the words of notes from before it first named one.
     """
 
-    desk: HelpDesk
-    made: app.Application
     early: set[str] = field(default_factory=set)
     sent: Counter[tuple[str, str]] = field(default_factory=Counter)
     ids: dict[str, str] = field(default_factory=dict)
     has_begun: bool = False
     requester: str = ""
-
-    @property
-    def issue(self) -> dict[str, Any]:
-        return self.desk.redmine.issues[1]
 
     def note(self, user: int, text: str, *, private: bool = False) -> None:
         self.desk.redmine.writes(1, user, text, private=private)
@@ -58,23 +46,21 @@ class World:
         """Somebody does something."""
         match step:
             case ("names", value, with_note):
-                before, text = self.requester, f"w{next(_numbers)}w" if with_note else ""
+                before, text = self.requester, new_word() if with_note else ""
                 self.desk.redmine.names(1, ANNA, value, text)
                 self.requester = value.strip().lower() if value.strip().lower() in {KIM, LEE} else ""
                 self.has_begun = self.has_begun or (not before and bool(self.requester))
                 self.early |= set() if self.has_begun else {text}
             case ("command", value):
                 self.requester, self.has_begun = value, True
-                self.desk.redmine.writes(1, BOB, f"/requester {value}\nw{next(_numbers)}w")
+                self.desk.redmine.writes(1, BOB, f"/requester {value}\n{new_word()}")
             case ("note", user, private):
-                self.note(user, f"w{next(_numbers)}w", private=private)
+                self.note(user, new_word(), private=private)
             case ("mail", sender, proven):
                 answers = {"In_Reply_To": self.ids[sender]} if sender in self.ids else {}
                 self.desk.mail(writes(sender, "Re: [#1] x", "Thanks.", proven=proven, Cc=MALLORY, **answers))
-            case ("project",):
-                self.desk.redmine.public = not self.desk.redmine.public
-            case ("issue",):
-                self.issue["is_private"] = not self.issue["is_private"]
+            case ("project" | "issue" as what,):
+                self.switch(what)
             case ("hide",) if self.issue["journals"] and "/requester" not in self.issue["journals"][-1]["notes"]:
                 self.issue["journals"][-1]["private_notes"] = True
             case ("turn",):
@@ -89,14 +75,14 @@ class World:
             word for one in self.issue["journals"] if not one["private_notes"] for word in WORD.findall(one["notes"])
         }
         for to, raw in self.desk.post.taken:
-            mail = email.message_from_bytes(raw, policy=email.policy.default)
-            text = mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]  # EmailMessage's
-            people = {address for _, address in email.utils.getaddresses([str(mail["To"]), str(mail["Cc"] or "")])}
+            mail = parsed(raw)
+            text = text_of(mail)
+            readers = people(mail["To"], mail["Cc"])
             named = {self.requester}
             words = set(WORD.findall(text))
             assert public, "a mail about a private issue"
             assert to in named, f"{to}, whom the issue does not name"
-            assert set() == (people - {""}) - named
+            assert set() == readers - named
             assert set() == words - shown, "words of a private note"
             assert set() == words & self.early, "history"
             self.sent.update((to, word) for word in words)
@@ -105,16 +91,15 @@ class World:
         assert all(count == 1 for count in self.sent.values()), "a note was mailed twice"
 
 
-CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 QUIET = {"received": False, "received_reply": False, "closed": False, "cc": False}
 
 
 def _lives(desk: HelpDesk, made: app.Application, history: list[Any]) -> None:
     """An issue without a requester has this history."""
     desk.turn(made)
-    desk.redmine.makes(ANNA, "The printer burns", "w0w is internal.", requester="")
-    next(_numbers)
-    world = World(desk, made, early={"w0w"})
+    internal = new_word()
+    desk.redmine.makes(ANNA, "The printer burns", f"{internal} is internal.", requester="")
+    world = World(desk, made, early={internal})
     for step in [*history, ("turn",), ("note", BOB, False), ("turn",)]:
         world.act(step)
 

@@ -2,30 +2,23 @@
 private is mailed to whom the agent's note names alone.
 """
 
-import email
-import email.policy
-import email.utils
-import itertools
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from redmine_mailbridge.wiring import application as app
-from tests.helpdesk import ANNA, BOB, BRIDGE, HelpDesk, Post, help_desk, writes
+from tests.helpdesk import ANNA, BOB, BRIDGE, Post, help_desk, text_of, writes
+from tests.unit.outgoing.histories import CHECKS, WORD, OneIssue, new_word, parsed, people
 
 KIM, BOSS = "kim@client.example", "boss@client.example"
 SUE, SAM, OTHER = "sue@parts.example", "sam@parts.example", "depot@parts.example"
 SUPPLIERS = {SUE, SAM, OTHER}
-WORD = re.compile(r"\bw[0-9]+w\b")
-"""Each text and each subject is a word of its own."""
 MARK, OF_THIRD = "mbx1x", "mb.third_party."
 OF_ISSUE = re.compile(r"^mb\.[a-z_]+\.([0-9]+)\.")
 OF_NOTE = re.compile(r"\.j([0-9]+)\.")
-_numbers = itertools.count()
 
 MAILS = st.tuples(
     st.just("mail"),
@@ -48,11 +41,6 @@ REFUSED = [("note", BOB, True, KIM), ("note", BOB, True, f"{SUE} {KIM}")]
 KIM_COPIES, KIM_READS_IT = ("mail", KIM, True, SUE, "tag"), ("mail", KIM, True, "", "their mail")
 
 
-def people(*fields: object) -> set[str]:
-    """Given fields of addresses, return the addresses."""
-    return {address for _, address in email.utils.getaddresses([str(one or "") for one in fields]) if address}
-
-
 def everything(mail: Any) -> str:
     """All that can be read in a mail: its header fields and its parts."""
     parts = [part.get_content() for part in mail.walk() if part.get_content_maintype() == "text"]
@@ -60,13 +48,11 @@ def everything(mail: Any) -> str:
 
 
 @dataclass
-class World:
+class World(OneIssue):
     """One issue with its mails. `apart` are the words that no mail to the customer's side may hold, `named` the third
     parties, `notes` the words of notes and the addresses that each names, if it may be mailed to them.
     """
 
-    desk: HelpDesk
-    made: app.Application
     replies: str
     apart: set[str] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
@@ -81,18 +67,11 @@ class World:
     """References, by Message-ID."""
     seen: int = 0
 
-    @property
-    def issue(self) -> dict[str, Any]:
-        return self.desk.redmine.issues[1]
-
-    def word(self) -> str:
-        return f"w{next(_numbers)}w"
-
     def mail(self, sender: str, proven: bool, cc: str, how: str) -> None:
         """Somebody writes to the issue: by its tag, in reply to our mail, to one to or from third parties, or with the
         text of that as a quote and without its header fields.
         """
-        body, subject, own_id = self.word(), self.word(), f"{next(_numbers)}.x@{sender.rpartition('@')[2]}"
+        body, subject, own_id = new_word(), new_word(), f"{new_word().strip('w')}.x@{sender.rpartition('@')[2]}"
         headers = {"Message_ID": f"<{own_id}>", **({"Cc": cc} if cc else {})}
         to_them = [one for one in self.ours if OF_THIRD in one[1]]
         mine = [one for one in self.ours if one[0] == sender]
@@ -122,7 +101,7 @@ class World:
 
     def note(self, user: int, private: bool, to: str) -> None:
         """An agent writes a note."""
-        word = self.word()
+        word = new_word()
         command, people_named = ("/cc", to[3:]) if to.startswith("cc ") else ("/to", to)
         text = f"{command} {people_named}\n{word}" if to else word
         self.desk.redmine.writes(1, user, text, private=private)
@@ -138,10 +117,8 @@ class World:
         match what:
             case "turn":
                 self.turn()
-            case "project":
-                self.desk.redmine.public = not self.desk.redmine.public
-            case "issue":
-                self.issue["is_private"] = not self.issue["is_private"]
+            case "project" | "issue":
+                self.switch(what)
             case "close":
                 self.issue["status"] = {"id": 5, "name": "Closed", "is_closed": True}
         self.desk.redmine.touch(1)
@@ -150,14 +127,14 @@ class World:
         """The bridge receives, updates and sends; then every mail that left is looked at, and every note."""
         self.desk.turn(self.made)
         new, self.seen = self.desk.post.taken[self.seen :], len(self.desk.post.taken)
-        parsed = [(to, email.message_from_bytes(raw, policy=email.policy.default)) for to, raw in new]
+        mails = [(to, parsed(raw)) for to, raw in new]
         before = dict.fromkeys(self.named, 0)
         since = before | {
-            to: number for to, mail in reversed(parsed) if (number := _note(mail)) and OF_THIRD in mail["Message-ID"]
+            to: number for to, mail in reversed(mails) if (number := _note(mail)) and OF_THIRD in mail["Message-ID"]
         }
         since |= before
         self.named |= since.keys()
-        for to, mail in parsed:
+        for to, mail in mails:
             own_id, words = str(mail["Message-ID"]).strip("<> "), set(WORD.findall(everything(mail)))
             readers = {to} | people(mail["To"], mail["Cc"])
             if own_id.startswith(OF_THIRD):
@@ -172,7 +149,7 @@ class World:
                 assert set() == words & self.apart, "words of third parties, or to them"
                 known = f"{mail['References']} {mail['In-Reply-To']}"
                 assert [] == [one for one in (*self.theirs, OF_THIRD) if one in known]
-            text = mail.get_body(("plain",)).get_content()  # type: ignore[attr-defined]  # EmailMessage's
+            text = text_of(mail)
             self.ours.append((to, own_id, text))
             self.chains[own_id] = [one.strip("<>") for one in str(mail["References"] or "").split()]
         if self.replies == "private":
@@ -193,9 +170,6 @@ def _note(mail: Any) -> int:
     """The note that a mail holds, by its Message-ID; 0 if it holds none."""
     found = OF_NOTE.search(str(mail["Message-ID"]))
     return int(found[1]) if found else 0
-
-
-CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @pytest.mark.parametrize("replies", ["private", "public"])
@@ -226,7 +200,7 @@ def test_neither_side_reads_the_other(
         desk.application() as made,
     ):
         world = World(desk, made, replies)
-        subject, first = world.word(), world.word()
+        subject, first = new_word(), new_word()
         world.customers |= {subject, first, "first.x@client.example"}
         desk.mail(writes(f"Kim Client <{KIM}>", subject, first, Cc=BOSS, Message_ID="<first.x@client.example>"))
         desk.turn(made)
