@@ -81,6 +81,17 @@ def test_a_private_note_on_which_redmine_fails(desk: HelpDesk) -> None:
     assert [] == new_mails(desk)
 
 
+def test_a_private_note_with_an_error(desk: HelpDesk) -> None:
+    """An error keeps the other commands from being carried out, but the note becomes private all the same."""
+    received(desk)
+    assert [] == notes(desk, f"/private\n/cc foo\n/cc {BOSS}\nHe never pays.")
+    desk.turn()
+    assert desk.redmine.issues[1]["journals"][0]["private_notes"]
+    (said,) = private_notes(desk)
+    assert "/cc: foo is not a mail address" in said
+    assert [(KIM, "One.")] == notes(desk, "One.")
+
+
 @pytest.mark.parametrize("status", [0, 403])
 @pytest.mark.parametrize("since", ["deleted", "made private by hand"])
 def test_a_private_note_that_needs_no_hiding(desk: HelpDesk, since: str, status: int) -> None:
