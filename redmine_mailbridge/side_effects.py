@@ -16,6 +16,7 @@ class SideEffect(StrEnum):
 
     MAKE_FOLDER = "make_folder"
     KEEP_RAW = "keep_raw"
+    KEEP_PART = "keep_part"
     KEEP_ROW = "keep_row"
     RECORD_INTENT = "record_intent"
     CREATE_USER = "create_user"
@@ -41,6 +42,7 @@ class SideEffect(StrEnum):
     STEER = "steer"
     REMOVE_RAW = "remove_raw"
     FORGET_RAW = "forget_raw"
+    MOVE_RAW = "move_raw"
     RECORD_HOURS = "record_hours"
     WRITE_FIELD = "write_field"
 

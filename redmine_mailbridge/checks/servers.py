@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.outgoing import outgoing_checks
+from redmine_mailbridge.checks.raw_messages import raw_message_checks
 from redmine_mailbridge.checks.redmine import redmine_checks
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.checks.round_trip import RoundTrip, round_trip
@@ -41,14 +42,19 @@ def server_checks(
         yield from outgoing_checks(name, settings, box)
         if send_test:
             yield from _send_test(name, settings, box)
-    yield from _paused(settings, boxes)
+    yield from _stored(settings, boxes)
 
 
-def _paused(settings: Settings, boxes: Mapping[str, MailboxSettings]) -> Iterator[Check]:
-    """The mailboxes that the service has paused because their settings did not fit Redmine at its last look."""
+def _stored(settings: Settings, boxes: Mapping[str, MailboxSettings]) -> Iterator[Check]:
+    """What the store says: raw messages in the wrong place, and the mailboxes that the service has paused because their
+    settings did not fit Redmine at its last look.
+    """
     try:
         with read_only.store_of(settings) as store:
-            paused = pauses(store).all() if store is not None else {}
+            if store is None:
+                return
+            yield from raw_message_checks(store)
+            paused = pauses(store).all()
     except StoreError as error:
         yield Check("store", False, str(error))
         return

@@ -105,7 +105,7 @@ def reload(old: Settings, path: Path | None = None, environ: Mapping[str, str] |
     new = load(path, environ)
     fixed = [
         f"[store] {name}: cannot change while the service runs; restart it"
-        for name in ("url", "raw_dir", "password")
+        for name in ("url", "raw_storage", "raw_dir", "password")
         if getattr(new.store, name) != getattr(old.store, name)
     ]
     if fixed:
@@ -214,7 +214,8 @@ def _open_to_all(settings: Settings) -> list[str]:
     files = [database, *logs, admin.password_hash_file, admin.certificate_key_file]
     files += [table.service_account_file for table in settings.oauth.values()]
     checked = [(file, "read", 0o004, 600) for file in files if file is not None]
-    checked.append((settings.store.raw_folder, "look into", 0o005, 700))
+    if settings.store.raw_folder is not None:
+        checked.append((settings.store.raw_folder, "look into", 0o005, 700))
     return [
         f"{place}: every user of this machine can {what} it; run chmod {mode} {place}"
         for place, what, bits, mode in checked

@@ -43,16 +43,24 @@ class StoreSettings(SettingsTable):
     )
     password: SecretStr | None = setting("The database's password. Preferably use password_file.", None)
     password_file: FilePath | None = setting("A file that contains only the database's password.", None)
-    raw_dir: FilePath | None = setting(
-        "The folder for raw messages. Several machines on one PostgreSQL need a shared folder.",
+    raw_storage: Literal["database", "folder"] | None = setting(
+        'Where raw messages are stored: in the "database" or in the "folder" raw_dir. After a change, restart the '
+        "service and run `redmine-mailbridge raw-messages move`; until then, messages in the other place are still "
+        "read there.",
         None,
-        shown='"mails" beside the SQLite file',
+        shown='"folder"; "database" with PostgreSQL unless raw_dir is set',
+    )
+    raw_dir: FilePath | None = setting(
+        "The folder for raw messages, and for temporary files while a large message is fetched or read. With several "
+        'machines and raw_storage = "folder", a shared folder.',
+        None,
+        shown='"mails" beside the SQLite file; with PostgreSQL, temporary files are in $TMPDIR or /var/tmp',
     )
     token_key_file: FilePath | None = setting(
         "The file with the key that encrypts OAuth tokens in the database. Created if missing, readable by its "
         "owner only; if it is lost, everyone must sign in again.",
         None,
-        shown='"token.key" beside the SQLite file',
+        shown='"token.key" beside the SQLite file; required with PostgreSQL and oauth',
     )
     raw_retention: PositiveSpan = setting("How long raw messages are kept after processing.", parse_span("90d"))
 
@@ -61,8 +69,8 @@ class StoreSettings(SettingsTable):
         """Reject databases that the store does not support."""
         if not self.url.startswith(("sqlite:///", "postgresql+psycopg://")):
             raise ValueError('url: must start with "sqlite:///" or "postgresql+psycopg://"')
-        if self.sqlite_file is None and self.raw_dir is None:
-            raise ValueError("raw_dir: is required with PostgreSQL")
+        if self.sqlite_file is None and self.raw_dir is None and self.raw_storage == "folder":
+            raise ValueError('raw_dir: is required with PostgreSQL and raw_storage = "folder"')
         if self.sqlite_file in (Path(), Path(":memory:")):
             raise ValueError("url: must name a file: an in-memory database does not survive a restart")
         return self
@@ -73,18 +81,23 @@ class StoreSettings(SettingsTable):
         return Path(self.url.removeprefix("sqlite:///").partition("?")[0]) if self.url.startswith("sqlite:") else None
 
     @property
-    def raw_folder(self) -> Path:
-        """The folder of the raw messages; absolute after loading."""
+    def raw_folder(self) -> Path | None:
+        """The folder of raw messages and temporary files; absolute after loading. None if there is none."""
         if self.raw_dir is not None:
             return self.raw_dir
-        return (self.sqlite_file or Path()).parent / "mails"
+        return self.sqlite_file.parent / "mails" if self.sqlite_file is not None else None
+
+    @property
+    def raw_in_database(self) -> bool:
+        """Are raw messages stored in the database?"""
+        return self.raw_storage == "database" if self.raw_storage is not None else self.raw_folder is None
 
     @property
     def token_key(self) -> Path:
         """The file of the key that encrypts tokens; absolute after loading."""
         if self.token_key_file is not None:
             return self.token_key_file
-        return (self.sqlite_file.parent if self.sqlite_file is not None else self.raw_folder) / "token.key"
+        return (self.sqlite_file.parent if self.sqlite_file is not None else self.raw_dir or Path()) / "token.key"
 
     def database_url(self) -> str:
         """The URL for SQLAlchemy, with the password: never log it."""
@@ -215,11 +228,14 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _known_providers(self) -> Self:
-        """Reject an oauth key that names no provider."""
+        """Reject an oauth key that names no provider, and sign-ins without a place for the key of their tokens."""
         provider_names: dict[tuple[str, ...], str | None] = {("outgoing",): self.outgoing.oauth}
         for name, box in self.mailboxes.items():
             provider_names |= {("mailboxes", name): box.oauth, ("mailboxes", name, "outgoing"): box.outgoing.oauth}
-        if problems := list(unknown_providers(provider_names, self.oauth)):
+        problems = list(unknown_providers(provider_names, self.oauth))
+        if any(provider_names.values()) and self.store.raw_folder is None and self.store.token_key_file is None:
+            problems.append("store.token_key_file: is required with PostgreSQL and oauth")
+        if problems:
             raise ValueError("\n".join(problems))
         return self
 

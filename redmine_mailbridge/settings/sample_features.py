@@ -256,12 +256,12 @@ gateway_password_file = "secrets/gateway"
 """,
     ),
     (
-        "PostgreSQL instead of SQLite; how long raw messages are kept.",
+        "PostgreSQL instead of SQLite; where raw messages are stored, and how long.",
         """
 [store]
 url = "postgresql+psycopg://mailbridge@db.example.com/mailbridge"
 password_file = "secrets/database"
-raw_dir = "mails"
+raw_storage = "database"
 raw_retention = "90d"
 """,
     ),

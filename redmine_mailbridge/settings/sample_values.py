@@ -23,6 +23,7 @@ EXAMPLES: Final[dict[tuple[str, ...], Any]] = {
     ("ca_file",): "/etc/ssl/certs/example.pem",
     ("store", "password"): "change me",
     ("store", "password_file"): "secrets/database",
+    ("raw_storage",): "database",
     ("raw_dir",): "mails",
     ("cron",): "*/15 7-19 * * mon-fri",
     ("every",): "5m",

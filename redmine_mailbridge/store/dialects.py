@@ -132,6 +132,11 @@ def insert_if_missing(db: sa.Connection, table: sa.Table, row: Row) -> bool:
     return db.execute(_missing_returning(db.dialect.name, table), row).first() is not None
 
 
+def insert_new(db: sa.Connection, table: sa.Table, row: Row) -> int | None:
+    """Insert one row if it violates no unique key. Return its number; None if it was not inserted."""
+    return db.execute(_missing_returning(db.dialect.name, table), row).scalar()
+
+
 def upsert(db: sa.Connection, table: sa.Table, rows: Row | Sequence[Row], **changed: Any) -> None:
     """Given rows with the same columns, insert them; an existing row with the same primary key gets their values.
 

@@ -26,12 +26,13 @@ from redmine_mailbridge.store.mails.steps import write_steps
 from redmine_mailbridge.store.mails.transitions import change_mail, move_mail
 from redmine_mailbridge.store.notices import NewNotice, notify
 from redmine_mailbridge.store.outgoing.adding import NewAnswer, queue
-from redmine_mailbridge.store.raw_files import RawStore
+from redmine_mailbridge.store.raw_mails.folder import RawFolder
+from redmine_mailbridge.store.raw_mails.raw_store import RawStore
 from redmine_mailbridge.store.tables import mail, participant
 
 
 class Store(MailAdder):
-    """Stores messages: their bytes on disk, their rows in the database. Thread-safe.
+    """Stores messages: their rows in the database, their bytes there or in a folder. Thread-safe.
 
     Every method raises StoreBusy, StoreFull or StoreError if the database or the disk fails.
     """
@@ -43,11 +44,16 @@ class Store(MailAdder):
         self.requesters = Requesters(database, clock)
 
     @classmethod
-    def open(cls, url: str, raw_dir: Path, *, clock: Callable[[], float] = time.time) -> Self:
-        """Given a database URL and a folder, return the store, with its tables migrated."""
+    def open(
+        cls, url: str, raw_dir: Path | None, *, raw_in_database: bool = False, clock: Callable[[], float] = time.time
+    ) -> Self:
+        """Given a database URL, the folder for raw messages and temporary files, and whether the raw messages are in
+        the database, return the store, with its tables migrated. Without a folder they are.
+        """
         database = Database(url)
         database.migrate()
-        return cls(database, RawStore(raw_dir), clock=clock)
+        folder = RawFolder(raw_dir) if raw_dir is not None else None
+        return cls(database, RawStore(database, folder, in_database=raw_in_database, clock=clock), clock=clock)
 
     def close(self) -> None:
         """Close the connections."""

@@ -101,6 +101,18 @@ mail = Table(
     Index("ix_mail_requester", "requester"),
 )
 
+# the bytes of messages, if they are kept in the database, in parts; without a digest while they are being written, and
+# after a crash; see raw_mails/table.py
+raw_mail = Table(
+    "raw_mail", metadata, _id(), Column("digest", Text, unique=True), *_required(BigInteger, "size"),
+    *_required(Double, "begun_at"),
+)
+raw_mail_part = Table(
+    "raw_mail_part", metadata,
+    Column("raw_mail_id", _Id, ForeignKey("raw_mail.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    *_key(Integer, "number"), *_required(LargeBinary, "content"),
+)
+
 # the history of each message
 step = Table(
     "step", metadata, _id(), _of_mail(), *_required(Double, "at"), *_required(Text, "line"),

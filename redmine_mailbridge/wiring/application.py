@@ -20,7 +20,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageQueries
-from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.raw_mails.retention import forget_raw
 from redmine_mailbridge.tasks.receive.acknowledgements import AutoReplies
 from redmine_mailbridge.tasks.receive.held_replies import ReplyHold
 from redmine_mailbridge.tasks.receive.planner import Planner
@@ -93,7 +93,7 @@ class Application:
     def upkeep(self) -> int:
         """Delete expired raw mails, orphaned files and times from a wrong clock. Return the number of mails."""
         self.store.hurry_filing()
-        self.store.raw.sweep_spool()
+        self.store.raw.sweep()
         keep = self.settings.store.raw_retention.total_seconds()
         return forget_raw(self.store, older_than=time.time() - keep)
 

@@ -17,7 +17,8 @@ def open_store(settings: Settings) -> Store:
     """The store, its tables brought up to date. A root process continues as the owner of its folder."""
     file = settings.store.sqlite_file
     become_owner(file.parent if file is not None else None)
-    return Store.open(settings.store.database_url(), settings.store.raw_folder)
+    url, folder = settings.store.database_url(), settings.store.raw_folder
+    return Store.open(url, folder, raw_in_database=settings.store.raw_in_database)
 
 
 def message_queries(store: Store) -> MessageQueries:

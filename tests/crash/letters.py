@@ -49,6 +49,7 @@ def letter(
     keywords: str = "",
     reply_to: Letter | None = None,
     files: int = 0,
+    file_lines: int = 40,
     headers: dict[str, str] | None = None,
     copies: int = 1,
     variant: Variant = PLAIN,
@@ -70,7 +71,7 @@ def letter(
         mail[name] = value
     said = f"{keywords}The printer says {token}{smile}.\n\nWhat can it mean?\n"
     mail.set_content(text or said + (f"It says {FAILS_AFTER_SAVE}.\n" if variant.fails else ""))
-    attached = tuple((f"{token}-{n}.txt", f"file {n} of {token}\n".encode() * 40) for n in range(files))
+    attached = tuple((f"{token}-{n}.txt", f"file {n} of {token}\n".encode() * file_lines) for n in range(files))
     for name, content in attached:
         mail.add_attachment(content, maintype="application", subtype="octet-stream", filename=name)
     linked = reply_to.token if reply_to is not None and fate == "issue" else None

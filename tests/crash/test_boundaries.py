@@ -37,6 +37,8 @@ def boundaries(*effects: SideEffect) -> list[tuple[SideEffect, Moment]]:
     return [(effect, moment) for effect in effects for moment in ("before", "after")]
 
 
+PARTS = boundaries(SideEffect.KEEP_PART)
+MOVED = boundaries(SideEffect.MOVE_RAW)
 UPKEEP = boundaries(SideEffect.REMOVE_RAW, SideEffect.FORGET_RAW)
 ANSWERS = boundaries(SideEffect.SEND_MAIL, SideEffect.RECORD_SENT)
 UPDATE = boundaries(SideEffect.MIRROR)
@@ -59,7 +61,7 @@ RULE_STANDS = [
 change made, over noting that, over its mail, over its end; and over the intent on the next issue.
 """
 STEERING = boundaries(SideEffect.STEER)
-ELSEWHERE = UPKEEP + ANSWERS + DRAFTS + COPIES + UPDATE + BEGIN + QUEUE + AGGREGATE + RULES + STEERING
+ELSEWHERE = PARTS + MOVED + UPKEEP + ANSWERS + DRAFTS + COPIES + UPDATE + BEGIN + QUEUE + AGGREGATE + RULES + STEERING
 MAILS = [boundary for boundary in boundaries(*SideEffect) if boundary not in ELSEWHERE]
 TOGETHER = {SideEffect.DEFER, SideEffect.ADD_NOTE, SideEffect.ADD_RELATION}
 """What comes up only while our own clock stays, or with mails that wait for each other."""
@@ -148,7 +150,7 @@ def test_raw_mails_are_forgotten_whole_although_upkeep_died(world: World, effect
     world.extra = '[store]\nraw_retention = "1s"\n'
     world.write_settings()
     world.let_age(1.0)
-    told = f"{effect}:{moment}:2"
+    told = f"{effect}:{moment}:{2 if effect is SideEffect.REMOVE_RAW else 1}"  # all rows are cleared at once
     assert told == world.command("run", die=told).wait()
     world.pass_once()
     forget(world)

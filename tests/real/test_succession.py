@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.raw_mails.retention import forget_raw
 from tests.product import Product, box_values, mail, message_id_of, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox

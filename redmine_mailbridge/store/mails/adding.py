@@ -1,4 +1,4 @@
-"""Storing new messages: bytes on disk, then the row, together with the cursor of the folder."""
+"""Storing new messages: bytes, then the row, together with the cursor of the folder."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.mails.filing import FilingRecords
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.mails.steps import write_step_each, write_steps
-from redmine_mailbridge.store.raw_files import discard
+from redmine_mailbridge.store.raw_mails.spool import discard
 from redmine_mailbridge.store.tables import mail
 
 
@@ -42,6 +42,7 @@ class MailAdder(FilingRecords):
         values = [_new_row(raw, digest, now) for raw, digest in zip(raws, digests, strict=True)]
         first = raws[0].listed.location
         with side_effect(SideEffect.KEEP_ROW), self.database.write() as db:
+            self.raw.hold(db, digests)
             lay_there = self._lay_there(db, first)
             for value in values:
                 value["first_sync"] = lay_there(value["uid"], value["received_at"])

@@ -18,7 +18,7 @@ from redmine_mailbridge.store.folder_cursors import FolderCursors
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.mails.steps import write_step_once
 from redmine_mailbridge.store.mails.transitions import move_mail
-from redmine_mailbridge.store.raw_files import RawStore
+from redmine_mailbridge.store.raw_mails.raw_store import RawStore
 from redmine_mailbridge.store.tables import content, mail
 from redmine_mailbridge.util.dataclass import dataclass
 

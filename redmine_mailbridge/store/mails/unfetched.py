@@ -39,6 +39,7 @@ def fetched(store: Store, row: StoredMail, raw: RawMail) -> StoredMail | None:
         lies = "" if place == row.location else f" from {place.folder}, its current folder"
         same = (mail.c.id == row.id, mail.c.raw.is_(None), mail.c.state.in_(OPEN))
         with side_effect(SideEffect.KEEP_ROW), store.database.write() as db:
+            store.raw.hold(db, [digest])
             if place != row.location and _is_anothers(db, row, place, digest):
                 return None
             db.execute(sa.update(mail).where(*same).values(values | where))

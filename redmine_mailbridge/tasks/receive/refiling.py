@@ -7,7 +7,7 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Location
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.raw_files import digest_of, discard
+from redmine_mailbridge.store.raw_mails.spool import digest_of, discard
 
 COMPARED = 20
 """The maximum number of candidates that are fetched and compared."""

@@ -160,10 +160,41 @@ def test_databases_that_cannot_keep(tmp_path: Path, url: str) -> None:
     assert "[store] url" in refused(tmp_path, {"a": BOX}, store={"url": url})
 
 
-def test_postgresql_needs_a_folder(tmp_path: Path) -> None:
-    """PostgreSQL has no place for raw mails beside it; its password is put into the address only when asked for."""
-    url = "postgresql+psycopg://bridge@db.example.com/bridge"
-    assert "[store] raw_dir: is required with PostgreSQL" in refused(tmp_path, {"a": BOX}, store={"url": url})
+POSTGRESQL = "postgresql+psycopg://bridge@db.example.com/bridge"
+
+
+@pytest.mark.parametrize(
+    ("store", "in_database", "folder"),
+    [
+        ({}, False, "mails"),
+        ({"raw_storage": "database"}, True, "mails"),
+        ({"raw_dir": "raw"}, False, "raw"),
+        ({"url": POSTGRESQL}, True, None),
+        ({"url": POSTGRESQL, "raw_dir": "raw"}, False, "raw"),
+        ({"url": POSTGRESQL, "raw_dir": "raw", "raw_storage": "database"}, True, "raw"),
+    ],
+)
+def test_where_raw_messages_are(tmp_path: Path, store: dict[str, str], in_database: bool, folder: str | None) -> None:
+    """With SQLite they are in the folder beside it; with PostgreSQL in the database, unless a folder is named."""
+    found = loaded(tmp_path, {"a": BOX}, store=store).store
+    assert (in_database, tmp_path / folder if folder else None) == (found.raw_in_database, found.raw_folder)
+
+
+def test_a_folder_that_is_not_named(tmp_path: Path) -> None:
+    """With PostgreSQL no place is beside the database, for raw messages or for the key of tokens."""
+    words = 'raw_dir: is required with PostgreSQL and raw_storage = "folder"'
+    assert f"[store] {words}" in refused(tmp_path, {"a": BOX}, store={"url": POSTGRESQL, "raw_storage": "folder"})
+    signs_in = {name: value for name, value in BOX.items() if name != "password"} | {"oauth": "google"}
+    provider = {"google": {"preset": "google", "client_id": "i", "client_secret": "s"}}
+    words = "token_key_file: is required with PostgreSQL and oauth"
+    assert words in refused(tmp_path, {"a": signs_in}, store={"url": POSTGRESQL}, oauth=provider)
+    for key in ("token_key_file", "raw_dir"):
+        assert loaded(tmp_path, {"a": signs_in}, store={"url": POSTGRESQL, key: "there"}, oauth=provider)
+
+
+def test_postgresql_password(tmp_path: Path) -> None:
+    """The password of PostgreSQL is put into the address only when asked for."""
+    url = POSTGRESQL
     store = loaded(tmp_path, {"a": BOX}, store={"url": url, "raw_dir": "mails", "password": "p@ss/word"}).store
 
     assert tmp_path / "mails" == store.raw_folder

@@ -16,7 +16,7 @@ from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, Description, StoredMail
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
-from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.raw_mails.retention import forget_raw
 from tests.clocks import Clock
 
 

@@ -21,7 +21,7 @@ from redmine_mailbridge.outgoing.templates import Templates
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageQueries
-from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.raw_mails.retention import forget_raw
 from redmine_mailbridge.tasks.receive.acknowledgements import AutoReplies
 from tests.clocks import Clock
 from tests.wire import Wire

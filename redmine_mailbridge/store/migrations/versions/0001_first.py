@@ -95,6 +95,16 @@ def _mails() -> None:
         Index("ix_mail_requester", "requester"),
     )
     op.create_table(
+        "raw_mail", _id(), Column("digest", Text, unique=True), *_required(BigInteger, "size"),
+        *_required(Double, "begun_at"),
+    )
+    op.create_table(
+        "raw_mail_part",
+        Column("raw_mail_id", _Id, ForeignKey("raw_mail.id", ondelete="CASCADE"), primary_key=True,
+               autoincrement=False),
+        *_key(Integer, "number"), *_required(LargeBinary, "content"),
+    )
+    op.create_table(
         "step", _id(), _of_mail(), *_required(Double, "at"), *_required(Text, "line"),
         Index("ix_step_mail", "mail_id"),
     )

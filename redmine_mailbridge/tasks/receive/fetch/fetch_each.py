@@ -26,7 +26,7 @@ from redmine_mailbridge.model.mailbox import Listed, RawMail
 from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
 from redmine_mailbridge.store.mails.doubts import Doubt, Doubts
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.raw_files import discard
+from redmine_mailbridge.store.raw_mails.spool import discard
 from redmine_mailbridge.util.backoff import throttled
 from redmine_mailbridge.util.dataclass import dataclass
 

@@ -17,7 +17,7 @@ from redmine_mailbridge.model.mailbox import Listed, Location
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.store.mails.unfetched import due_to_fetch, fetched
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.store.raw_files import discard
+from redmine_mailbridge.store.raw_mails.spool import discard
 from redmine_mailbridge.tasks.receive.fetch.fetch_each import AGAIN_AFTER, IN_A_ROW, MessageDownloader
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.util.backoff import throttled

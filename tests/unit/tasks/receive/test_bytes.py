@@ -81,7 +81,7 @@ def test_what_was_never_read_holds_no_reply_up(fake: FakeRedmine) -> None:
 @pytest.mark.parametrize("how", ["gone", "unreadable"])
 def test_old_bytes_that_cannot_be_removed(fake: FakeRedmine, how: str) -> None:
     """Retention goes on behind a file that it cannot remove."""
-    from redmine_mailbridge.store.retention import forget_raw
+    from redmine_mailbridge.store.raw_mails.retention import forget_raw
 
     fake.server.append(mail("One"), mail("Two"))
     fake.receive()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.raw_mails.retention import forget_raw
 from tests.product import mail
 from tests.unit.tasks.boxes import Boxes, open_boxes
 

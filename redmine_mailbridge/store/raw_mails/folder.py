@@ -3,57 +3,35 @@
 Only a complete, fsynced file gets its final name, so a file with that name is valid after any crash.
 """
 
-import contextlib
 import errno
 import hashlib
-import mmap
 import os
 import tempfile
-import threading
-import time
+from collections.abc import Collection
 from pathlib import Path
 
-from redmine_mailbridge.errors import RawMissing, RawUnreadable, StoreError, StoreFull
+import sqlalchemy as sa
+import structlog
+
+from redmine_mailbridge.errors import RawMissing, RawUnreadable
 from redmine_mailbridge.model.mailbox import RawMail
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.store.raw_mails.spool import Content, content_of, digest_of, discard, store_error
 
-_MAPPED_FROM = 256 * 1024
-ORPHANED_AFTER = 3600.0
-"""Seconds after which an unmodified file of the spool is orphaned: each read has a timeout."""
+log = structlog.get_logger(__name__)
 
 
-class RawStore:
+class RawFolder:
     """Stores raw messages below one folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.spool = root / "spool"
-        self.in_use = threading.Lock()
-        """Held from storing bytes until their row exists, and while unreferenced bytes are removed."""
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.spool.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
-            raise _store_error(error, root) from error
-
-    def clear_spool(self) -> None:
-        """Remove partial files left by a crash; only for the holder of the service's lock."""
-        for leftover in self.spool.iterdir():
-            leftover.unlink(missing_ok=True)
-
-    def sweep_spool(self) -> int:
-        """Remove orphaned files of the spool. Return how many."""
-        swept = 0
-        try:
-            there = list(self.spool.iterdir())
-        except OSError as error:
-            raise _store_error(error, self.spool) from error
-        for path in there:
-            with contextlib.suppress(OSError):  # removed meanwhile, or not removable: retried the next time
-                if time.time() - path.stat().st_mtime > ORPHANED_AFTER:
-                    path.unlink()
-                    swept += 1
-        return swept
+            raise store_error(error, root) from error
 
     def keep(self, raw: RawMail) -> str:
         """Given a raw message, write its bytes durably. Return their SHA-256 in hex. Raise StoreFull.
@@ -62,22 +40,30 @@ class RawStore:
         """
         with side_effect(SideEffect.KEEP_RAW):
             try:
-                return self._keep(raw)
+                if raw.path is not None:
+                    return self._put(raw.path, digest_of(raw))
+                return self._write(raw.content or b"")
             except OSError as error:
-                raise _store_error(error, self.root) from error
+                raise store_error(error, self.root) from error
             finally:
                 discard(raw)
 
-    def _keep(self, raw: RawMail) -> str:
-        digest = digest_of(raw)
-        if raw.path is not None:
-            return self._put(raw.path, digest)
+    def put(self, content: Content) -> str:
+        """Given bytes, write them durably. Return their SHA-256 in hex. Raise StoreFull."""
+        with side_effect(SideEffect.KEEP_RAW):
+            try:
+                return self._write(content)
+            except OSError as error:
+                raise store_error(error, self.root) from error
+
+    def _write(self, content: Content) -> str:
+        digest = hashlib.sha256(content).hexdigest()
         if self.whole(digest):
             return digest
         handle, name = tempfile.mkstemp(dir=self.spool)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(raw.content or b"")
+                file.write(content)
             return self._put(Path(name), digest)
         finally:
             Path(name).unlink(missing_ok=True)
@@ -97,7 +83,7 @@ class RawStore:
         """The path of the bytes with this digest."""
         return self.root / digest[:2] / f"{digest}.eml"
 
-    def read(self, digest: str) -> bytes | mmap.mmap:
+    def read(self, digest: str) -> Content:
         """Given a digest, return its bytes: read if small, mapped if large.
 
         Raise RawMissing (also for other bytes than these) or RawUnreadable if only this file is affected, StoreError if
@@ -105,9 +91,7 @@ class RawStore:
         """
         path = self.path(digest)
         try:
-            with path.open("rb") as file:
-                small = os.fstat(file.fileno()).st_size < _MAPPED_FROM
-                content = file.read() if small else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            content = content_of(path)
         except OSError as error:
             self._try_out()
             if isinstance(error, FileNotFoundError):
@@ -141,30 +125,26 @@ class RawStore:
                 file.read()
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise _store_error(error, self.root) from error
+                raise store_error(error, self.root) from error
 
-    def remove(self, digest: str) -> None:
-        """Given a digest that no row references any more, remove its bytes. Raise StoreError."""
-        with side_effect(SideEffect.REMOVE_RAW):
-            try:
-                self.path(digest).unlink(missing_ok=True)
-            except OSError as error:
-                raise _store_error(error, self.path(digest)) from error
+    def hold(self, db: sa.Connection, digests: Collection[str]) -> None:
+        """Nothing: bytes whose file is removed before their row exists are missed at the next read."""
 
-
-def discard(raw: RawMail) -> None:
-    """Given a fetched message, remove its file from the spool, if it has one."""
-    if raw.path is not None:
-        with contextlib.suppress(OSError):  # what cannot be removed now is removed later
-            raw.path.unlink(missing_ok=True)
-
-
-def digest_of(raw: RawMail) -> str:
-    """Given a fetched message, return the id of its bytes in the store: their SHA-256 in hex. Raise OSError."""
-    if raw.path is None:
-        return hashlib.sha256(raw.content or b"").hexdigest()
-    with raw.path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def remove(self, db: sa.Connection, digests: Collection[str]) -> set[str]:
+        """Given digests that no row needs any more, remove their bytes. Return the digests whose bytes are gone: a
+        file that cannot be removed is logged, and stays.
+        """
+        del db
+        gone = set()
+        for digest in sorted(digests):
+            with side_effect(SideEffect.REMOVE_RAW):
+                try:
+                    self.path(digest).unlink(missing_ok=True)
+                except OSError as error:  # one file does not affect the others
+                    log.warning("retention.not_removed", reason=str(store_error(error, self.path(digest))))
+                else:
+                    gone.add(digest)
+        return gone
 
 
 def _fsync(path: Path) -> None:
@@ -173,10 +153,3 @@ def _fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _store_error(error: OSError, path: Path) -> StoreError:
-    text = f"{path}: {error.strerror or error}"
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return StoreFull(f"{text}: free some space; no message is fetched until then")
-    return StoreError(text)

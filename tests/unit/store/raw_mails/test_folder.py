@@ -7,28 +7,31 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 
 from redmine_mailbridge.errors import RawMissing, StoreError
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
-from redmine_mailbridge.store.raw_files import RawStore
+from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.raw_mails.folder import RawFolder
+from redmine_mailbridge.store.raw_mails.spool import clear_spool, sweep_spool, temporary_spool
 
 PLACE = Location("desk", "INBOX", "1", "1")
 
 
 @pytest.fixture
-def raws(tmp_path: Path) -> RawStore:
+def raws(tmp_path: Path) -> RawFolder:
     """An empty folder of raw mails."""
-    return RawStore(tmp_path / "raw")
+    return RawFolder(tmp_path / "raw")
 
 
-def spooled(raws: RawStore, content: bytes) -> RawMail:
+def spooled(raws: RawFolder, content: bytes) -> RawMail:
     """Given bytes, return a mail that lies in the spool."""
     path = raws.spool / "large.eml"
     path.write_bytes(content)
     return RawMail(Listed(PLACE, len(content)), path=path)
 
 
-def test_one_bad_file_is_told_from_a_bad_disk(raws: RawStore) -> None:
+def test_one_bad_file_is_told_from_a_bad_disk(raws: RawFolder) -> None:
     """A file that cannot be read is one mail's trouble; a folder that is not there is everybody's."""
     from redmine_mailbridge.errors import RawUnreadable
 
@@ -48,7 +51,7 @@ def test_one_bad_file_is_told_from_a_bad_disk(raws: RawStore) -> None:
 
 
 @pytest.mark.fault("B5")
-def test_a_mail_that_cannot_be_kept_leaves_nothing_in_the_spool(raws: RawStore) -> None:
+def test_a_mail_that_cannot_be_kept_leaves_nothing_in_the_spool(raws: RawFolder) -> None:
     """Whatever hinders the keeping, small or large: its file is removed, and the mail is fetched anew later."""
     for digest in (b"large", b"small"):
         in_the_way = raws.path(hashlib.sha256(digest).hexdigest()).parent
@@ -60,17 +63,17 @@ def test_a_mail_that_cannot_be_kept_leaves_nothing_in_the_spool(raws: RawStore) 
     assert [] == list(raws.spool.iterdir())
 
 
-def test_the_spool_is_swept(raws: RawStore) -> None:
+def test_the_spool_is_swept(raws: RawFolder) -> None:
     """What nobody has written to for an hour is removed; what is being written stays."""
     for name, age in (("orphan", 3700), ("young", 60)):
         path = raws.spool / name
         path.write_bytes(b"x")
         os.utime(path, (time.time() - age,) * 2)
-    assert 1 == raws.sweep_spool()
+    assert 1 == sweep_spool(raws.spool)
     assert ["young"] == [path.name for path in raws.spool.iterdir()]
 
 
-def test_raw_mails_lie_in_folders_by_the_first_two_characters_of_their_digest(raws: RawStore) -> None:
+def test_raw_mails_lie_in_folders_by_the_first_two_characters_of_their_digest(raws: RawFolder) -> None:
     """So that a version finds what another one kept, and no folder holds too many."""
     digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
     assert hashlib.sha256(b"one").hexdigest() == digest
@@ -81,69 +84,70 @@ def test_no_folder(tmp_path: Path) -> None:
     """A folder of bytes that cannot be made is an error that names it and says why."""
     (tmp_path / "raw").write_bytes(b"a file")
     with pytest.raises(StoreError, match=f"^{tmp_path}/raw: File exists$"):
-        RawStore(tmp_path / "raw")
+        RawFolder(tmp_path / "raw")
 
 
 @pytest.mark.parametrize(("size", "kind"), [(256 * 1024 - 1, bytes), (256 * 1024, mmap.mmap)])
-def test_large_is_mapped(raws: RawStore, size: int, kind: type) -> None:
+def test_large_is_mapped(raws: RawFolder, size: int, kind: type) -> None:
     """A message of 256 KiB or more is mapped, so that its bytes take no memory until they are looked at."""
     content = raws.read(raws.keep(RawMail(Listed(PLACE, size), b"a" * size)))
     assert kind is type(content)
     assert b"a" * size == bytes(content)
 
 
-def test_private_folders(raws: RawStore) -> None:
+def test_private_folders(raws: RawFolder) -> None:
     """Every folder of bytes is its owner's alone."""
     digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
     folders = (raws.root, raws.spool, raws.path(digest).parent)
     assert ["0o700"] * 3 == [oct(folder.stat().st_mode & 0o777) for folder in folders]
 
 
-def test_no_spool(raws: RawStore) -> None:
+def test_no_spool(raws: RawFolder) -> None:
     """A spool that cannot be read is an error that names it."""
     raws.spool.rmdir()
     raws.spool.write_bytes(b"a file")
     with pytest.raises(StoreError, match=f"^{raws.spool}: Not a directory$"):
-        raws.sweep_spool()
+        sweep_spool(raws.spool)
 
 
-def test_cleared(raws: RawStore) -> None:
+def test_cleared(raws: RawFolder) -> None:
     """At the start of a service the spool is emptied, and stored bytes stay."""
     digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
     spooled(raws, b"half")
-    raws.clear_spool()
+    clear_spool(raws.spool)
     assert [] == list(raws.spool.iterdir())
     assert b"one" == raws.read(digest)
-
-
-def test_removed(raws: RawStore) -> None:
-    """Bytes are removed alone, and removing what is not there any more is no error: a crash may have come between."""
-    one, two = (raws.keep(RawMail(Listed(PLACE, 3), content)) for content in (b"one", b"two"))
-    for _ in range(2):
-        raws.remove(one)
-        assert (False, True) == (raws.whole(one), raws.whole(two))
 
 
 def test_the_folders_above(tmp_path: Path) -> None:
     """Folders above that of the bytes are made, and those that are there are used."""
     for _ in range(2):
-        assert RawStore(tmp_path / "new" / "raw").spool.is_dir()
+        assert RawFolder(tmp_path / "new" / "raw").spool.is_dir()
 
 
-@pytest.mark.parametrize("damaged", [b"two", b"three", b"four", b"five", b""])
-def test_damaged(raws: RawStore, damaged: bytes) -> None:
-    """Other bytes than those that were stored are not read, nor taken for whole."""
-    digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
-    raws.path(digest).write_bytes(damaged)
-    assert not raws.whole(digest)
-    with pytest.raises(RawMissing, match="are damaged in the store"):
-        raws.read(digest)
+def test_not_removable(tmp_path: Path) -> None:
+    """A file that cannot be removed is not among those that are gone, and does not stop the others."""
+    store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")
+    one, two = (store.raw.here.put(content) for content in (b"one", b"two"))
+    store.raw.path(one).unlink()
+    store.raw.path(one).mkdir()
+    with store.database.write() as db, structlog.testing.capture_logs() as logs:
+        assert {two} == store.raw.remove(db, [one, two])
+    assert [f"{store.raw.path(one)}: Is a directory"] == [line["reason"] for line in logs]
+    store.close()
 
 
-def test_not_removable(raws: RawStore) -> None:
-    """What cannot be removed is an error that names the file."""
-    digest = raws.keep(RawMail(Listed(PLACE, 3), b"one"))
-    raws.path(digest).unlink()
-    raws.path(digest).mkdir()
-    with pytest.raises(StoreError, match=f"^{raws.path(digest)}: "):
-        raws.remove(digest)
+def test_a_spool_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store without a folder has its temporary files in one that only its user may access; another's is refused."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    spool = temporary_spool()
+    assert (tmp_path, 0o700) == (spool.parent, spool.stat().st_mode & 0o777)
+    assert spool == temporary_spool()
+    spool.chmod(0o750)
+    with pytest.raises(StoreError, match=f"^{spool}: is not a folder that only this user may access"):
+        temporary_spool()
+    spool.rmdir()
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    spool.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="is not a folder"):
+        temporary_spool()

@@ -8,7 +8,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter, MessageQueries
-from redmine_mailbridge.store.retention import forget_raw
+from redmine_mailbridge.store.raw_mails.retention import forget_raw
 from tests.clocks import Clock
 from tests.unit.store.kept import keep, put
 
