@@ -10,9 +10,9 @@ from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecisions
 from redmine_mailbridge.store.notices import Notices
+from redmine_mailbridge.tasks.update.beginning.commanded_requesters import CommandedRequesters, CommandsOfMailbox
+from redmine_mailbridge.tasks.update.beginning.conversation_starter import ConversationStarter
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
-from redmine_mailbridge.tasks.update.commanded_requesters import CommandedRequesters, CommandsOfMailbox
-from redmine_mailbridge.tasks.update.conversation_starter import ConversationStarter
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.requester_field_guard import RequesterFieldGuard
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields

@@ -64,7 +64,6 @@ LONGER = {
     "store/tables.py",  # all tables
     "tasks/receive/processor.py",  # one class: each failure of a message is classified here alone
     "tasks/receive/receiver.py",  # one class: one pass over one mailbox
-    "tasks/update/issue_sync.py",  # one class: one run of the synchronization
 }
 """The files that may have more lines, each with the reason. A file that holds two things is split instead."""
 

@@ -2,8 +2,7 @@
 
 One request lists what changed in Redmine since the last run (by `updated_on`); then each listed issue that is a
 conversation and was changed by others is read with one request, and so is one that becomes a conversation
-(conversation_starter.py). The program's own writes need no request: Redmine's responses contain the result
-(redmine/recent_issues.py). The limits of `updated_on` are handled as follows:
+(beginning/conversation_starter.py). The limits of `updated_on` are handled as follows:
 
 - It has whole seconds, so what was read within the second of a change is not final. A new issue is final when a later
   list shows it unchanged and without notes; any other issue is read once more. The next run asks for notes, the next
@@ -23,11 +22,9 @@ conversation and was changed by others is read with one request, and so is one t
 
 import json
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from functools import partial
-from types import MappingProxyType
 
 import structlog
 
@@ -35,20 +32,19 @@ from redmine_mailbridge.redmine.client import PAGE, Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.recent_issues import RecentIssues
 from redmine_mailbridge.store.chunks import chunks
-from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow, JournalRow
-from redmine_mailbridge.tasks.update.conversation_starter import ConversationStarter
+from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow
+from redmine_mailbridge.tasks.update.beginning.conversation_starter import ConversationStarter
+from redmine_mailbridge.tasks.update.issue_copier import IssueCopier, SyncResult, SyncRun
 from redmine_mailbridge.tasks.update.issue_list import IssueList, ListedIssue, SyncProgress
 from redmine_mailbridge.tasks.update.issue_reader import (
     SAME_SECOND,
     UNKNOWN_SKEW,
     IssueReader,
     claimed,
-    never_seen,
     seconds,
 )
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
-from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
 
@@ -57,38 +53,8 @@ CLOSED_AT_ONCE = 1000
 """How many closed issues one `take_stock` checks; the next call continues after them. Open issues are all checked."""
 ALONE_AT_ONCE = 100
 """How many unlisted issues it requests one by one."""
-NOTHING: Mapping[int, float] = MappingProxyType({})
 UNSEEN_AT_ONCE = 500
 """How many issues that were never read are loaded at once; each comes with the request that created it."""
-SIDE_BY_SIDE = 4
-"""How many issues are read in parallel; the adaptive limiter may allow fewer."""
-
-
-@dataclass(slots=True)
-class SyncResult:
-    """The result of one refresh: the number of changed issues listed, the issues that were reread, those deleted."""
-
-    listed: int = 0
-    read: list[int] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Run:
-    """A refresh in progress."""
-
-    result: SyncResult
-    stop: threading.Event
-    began: float
-    done: set[int] = field(default_factory=set)
-    copied: set[int] = field(default_factory=set)
-    """Issues copied from the responses that created them."""
-    doubts: dict[int, float] = field(default_factory=dict)
-    """New issues copied as created, with the time when they were seen: they may have changed since."""
-    listed: set[int] = field(default_factory=set)
-    """Those of them that the list shows unchanged."""
-    sweep: bool = False
-    """Does it go back as far as changes may be under way in Redmine?"""
 
 
 class IssueSync:
@@ -109,7 +75,8 @@ class IssueSync:
         self._client = client
         self._list = IssueList(client)
         self._reader = IssueReader(client, metadata, issues.mails_of, recent, requester_fields, markers=markers)
-        self._turns = IssueTurns("reading the issue", self._client.whoami, issues.record)
+        turns = IssueTurns("reading the issue", client.whoami, issues.record)
+        self._copier = IssueCopier(issues, self._reader, turns)
         self._starter = starter
         self._without_notes: set[int] = set()
         """New issues that had no notes after the second of their creation, and that the next sweep decides about."""
@@ -122,15 +89,15 @@ class IssueSync:
         """
         return self._refresh(stop or threading.Event(), reread_all=reread_all).result
 
-    def _refresh(self, stop: threading.Event, *, reread_all: bool = False) -> _Run:
-        run = _Run(SyncResult(), stop, self._issues.clock())
+    def _refresh(self, stop: threading.Event, *, reread_all: bool = False) -> SyncRun:
+        run = SyncRun(SyncResult(), stop, self._issues.clock())
         result = run.result
         progress = self._progress() or self._first_progress(run.began)
         run.sweep = progress is not None and progress.sweep_is_due(run.began)
         if self._starter is not None:
             self._starter.enable(self._newest_change)
         self._read_unseen(run)
-        self._read_all(self._doubtful(run, reread_all=reread_all), run)
+        self._copier.read_all(self._doubtful(run, reread_all=reread_all), run)
         if progress is not None:
             self._follow(progress, run)
         self._end_doubts(run)
@@ -154,7 +121,7 @@ class IssueSync:
             listed = self._list.among(some)
             unlisted += sorted(set(some) - {int(issue["id"]) for issue in listed})
             self._read_changed(listed, run)
-        self._read_all(self._issues.origins(unlisted[:ALONE_AT_ONCE]).values(), run)
+        self._copier.read_all(self._issues.origins(unlisted[:ALONE_AT_ONCE]).values(), run)
         return run.result
 
     def _to_look_for(self) -> list[int]:
@@ -172,7 +139,7 @@ class IssueSync:
         if origin is None:
             return None
         result = SyncResult()
-        self._fetch(origin, result)
+        self._copier.copy(origin, result)
         return self._issues.get(number) if result.read else None
 
     # ------------------------------------------------------------------ the list
@@ -202,13 +169,16 @@ class IssueSync:
         changed = seconds(str(newest["updated_on"]))
         return changed if changed <= now + doubt else now
 
-    def _follow(self, progress: SyncProgress, run: _Run) -> None:
+    def _follow(self, progress: SyncProgress, run: SyncRun) -> None:
         before = progress
-        self._begin_waiting(run)
+        turn = partial(self._copier.copy_started, run)
+        if self._starter is not None:
+            self._starter.start_waiting(self._list.among, turn)
         for page in self._list.pages(self._list.since(progress, run.began, sweep=run.sweep)):
             run.result.listed += len(page)
             self._read_changed(page, run)
-            self._begin_conversations(page, run)
+            if self._starter is not None:
+                self._starter.start_listed(page, turn)
             if run.stop.is_set():
                 return
             if page:
@@ -218,7 +188,7 @@ class IssueSync:
         if progress != before:
             self._issues.keep_state(STATE, json.dumps(asdict(progress)))
 
-    def _read_changed(self, page: Iterable[ListedIssue], run: _Run) -> None:
+    def _read_changed(self, page: Iterable[ListedIssue], run: SyncRun) -> None:
         """Given a page of Redmine's list, read the conversations that changed since they were copied."""
         listed = {int(issue["id"]): issue for issue in page}
         same: set[int] = set()
@@ -234,67 +204,18 @@ class IssueSync:
         for number in changed.keys() & run.done:  # it changed after it was read in this run; the next list is later
             self._issues.unsettle(number)
         times = {number: seconds(str(listed[number]["updated_on"])) for number in changed}
-        self._read_all([origin for _, origin in sorted(changed.items())], run, times)
-
-    # ------------------------------------------------------------------ what becomes a conversation
-
-    def _begin_waiting(self, run: _Run) -> None:
-        """Look again at the issues that could not begin before."""
-        if self._starter is not None and (waiting := self._starter.waiting()):
-            some = chunks(waiting, PAGE)
-            self._starter.wait(
-                {number for numbers in some for number in self._begin(self._starter, self._list.among(numbers), run)}
-            )
-
-    def _begin_conversations(self, page: Iterable[ListedIssue], run: _Run) -> None:
-        """Given a page of Redmine's list, begin conversations; issues that cannot begin yet are looked at again."""
-        if self._starter is not None and (waiting := self._begin(self._starter, page, run)):
-            self._starter.wait({*waiting, *self._starter.waiting()})
-
-    def _begin(self, starter: ConversationStarter, listed: Iterable[ListedIssue], run: _Run) -> set[int]:
-        """Make conversations of these issues that may become some. Return the numbers of those that must wait."""
-        candidates, waits = starter.candidates(listed)
-        waiting = set(waits)
-        for candidate in candidates:
-            turn = partial(self._begin_one, starter, candidate, run.result)
-            number = int(candidate["id"])
-            if run.stop.is_set() or not self._turns.take(number, turn)[1]:
-                waiting.add(number)
-        return waiting
-
-    def _begin_one(self, starter: ConversationStarter, candidate: ListedIssue, result: SyncResult) -> int:
-        now = self._issues.clock()
-        started = starter.start(candidate)
-        if started is None:
-            return 0
-        self._issues.save(*self._reader.rows(started.issue_data, started.origin, now))
-        result.read.append(started.origin.issue)
-        return 1
+        self._copier.read_all([origin for _, origin in sorted(changed.items())], run, times)
 
     # ------------------------------------------------------------------ what is not final
 
-    def _read_unseen(self, run: _Run) -> None:
+    def _read_unseen(self, run: SyncRun) -> None:
         """Copy new issues from the responses that created them, some hundred at a time; read those without one."""
         last = 0
         while some := self._issues.missing(after=last, limit=UNSEEN_AT_ONCE):
             last = some[-1].issue
-            self._read_all(self._unseen(some, run), run)
+            self._copier.read_all(self._copier.copy_created(some, run), run)
 
-    def _unseen(self, some: Iterable[IssueOrigin], run: _Run) -> list[IssueOrigin]:
-        """Copy these issues from the responses that created them. Return those without a response."""
-        unseen: list[IssueOrigin] = []
-        copied: list[tuple[IssueRow, list[JournalRow]]] = []
-        for origin in some:
-            shown = self._reader.shown(origin.issue)
-            if shown is None or run.stop.is_set():
-                unseen.append(origin)
-            elif not self._turn(origin, lambda: copied.append(self._reader.of(shown, origin))):  # noqa: B023 - called at once
-                run.done.add(origin.issue)
-        self._issues.save_all(copied)
-        run.copied |= {row.id for row, _ in copied}
-        return unseen
-
-    def _doubtful(self, run: _Run, *, reread_all: bool) -> list[IssueOrigin]:
+    def _doubtful(self, run: SyncRun, *, reread_all: bool) -> list[IssueOrigin]:
         """Return the issues that must be read again whatever the list shows; for new issues, the list decides. Issues
         copied in this run wait for the next one.
         """
@@ -307,7 +228,7 @@ class IssueSync:
         again = {row.id for row in rows} - run.doubts.keys() - run.copied
         return list(self._issues.origins(again).values())
 
-    def _end_doubts(self, run: _Run) -> None:
+    def _end_doubts(self, run: SyncRun) -> None:
         """Mark the new issues as final that the list shows unchanged and that have no notes; read those with notes.
 
         A sweep decides about all of them: it asks for those that its list does not contain, a page at a time, and reads
@@ -325,72 +246,15 @@ class IssueSync:
         noted = self._list.with_notes(sorted(quiet | waiting))
         self._issues.settle((quiet - noted) & over)
         self._without_notes = (self._without_notes | waiting) - noted
-        self._read_all(self._issues.origins(remaining - quiet | noted if run.sweep else noted).values(), run)
+        self._copier.read_all(self._issues.origins(remaining - quiet | noted if run.sweep else noted).values(), run)
 
-    def _list_doubts(self, run: _Run) -> None:
+    def _list_doubts(self, run: SyncRun) -> None:
         """Look up the new issues that are older than the list."""
         unlisted = sorted(run.doubts.keys() - run.listed - run.done)
         for some in chunks(unlisted, PAGE):
             if run.stop.is_set():
                 return
             self._read_changed(self._list.among(some), run)
-
-    # ------------------------------------------------------------------ one issue
-
-    def _read_all(self, origins: Collection[IssueOrigin], run: _Run, listed: Mapping[int, float] = NOTHING) -> None:
-        """Given what made issues conversations, read them, a few in parallel; `listed` contains the time of the
-        last change where the list shows it. Raise RedmineUnavailable or StoreError; no more issues are read then.
-        """
-        todo = [origin for origin in origins if origin.issue not in run.done]
-        if len(todo) < 2:
-            for origin in todo:
-                self._read(origin, run, listed.get(origin.issue))
-            return
-        with ThreadPoolExecutor(min(SIDE_BY_SIDE, len(todo)), thread_name_prefix="issues") as pool:
-            begun = [pool.submit(self._read, origin, run, listed.get(origin.issue)) for origin in todo]
-            try:
-                for reading in begun:
-                    reading.result()
-            finally:
-                for reading in begun:
-                    reading.cancel()
-
-    def _read(self, origin: IssueOrigin, run: _Run, changed: float | None) -> None:
-        """Read one issue. A failure does not delay the others; the next run retries it."""
-        if run.stop.is_set() or origin.issue in run.done:
-            return
-        run.done.add(origin.issue)
-        if not self._turn(origin, lambda: self._fetch(origin, run.result, changed)):
-            self._issues.unsettle(origin.issue)
-
-    def _turn(self, origin: IssueOrigin, work: Callable[[], None]) -> bool:
-        """Given an issue and its work, do the work. Return whether it succeeded."""
-
-        def turn() -> int:
-            work()
-            return 1
-
-        return self._turns.take(origin.issue, turn)[1]
-
-    def _fetch(self, origin: IssueOrigin, result: SyncResult, changed: float | None = None) -> None:
-        """Copy an issue. No request is made if a recent response shows its last change, of the time `changed`."""
-        now = self._issues.clock()
-        shown = self._reader.shown(origin.issue) if changed is not None else None
-        if shown is not None and seconds(str(shown.issue_data["updated_on"])) == changed:
-            self._issues.save(*self._reader.of(shown, origin))
-            result.read.append(origin.issue)
-            return
-        before = self._issues.get(origin.issue)
-        rows = self._reader.take(origin, now, before)
-        if rows is not None:
-            self._issues.save(*rows)
-            result.read.append(origin.issue)
-            return
-        if before is None:
-            self._issues.save(never_seen(origin, now), ())
-        elif not before.gone:
-            self._issues.gone(origin.issue)
-        result.gone.append(origin.issue)
 
     # ------------------------------------------------------------------ notes created by mails
 
@@ -408,6 +272,6 @@ class IssueSync:
             )
 
 
-def _is_over(seen_at: float, run: _Run) -> bool:
+def _is_over(seen_at: float, run: SyncRun) -> bool:
     """Whether the second of an issue's last change was over when the run began."""
     return run.began >= seen_at + SAME_SECOND

@@ -15,7 +15,7 @@ from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.store.begun_issues import BegunIssue, BegunIssues
-from redmine_mailbridge.tasks.update.commanded_requesters import CommandedRequesters
+from redmine_mailbridge.tasks.update.beginning.commanded_requesters import CommandedRequesters
 from redmine_mailbridge.tasks.update.requester_fields import FieldValue, RequesterFields, changes_of
 from redmine_mailbridge.util.dataclass import dataclass
 

@@ -12,7 +12,14 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.messages import Store
 from tests.helpdesk import ANNA, BOB, CAROL, HelpDesk, iso, new_mails, writes
-from tests.unit.tasks.update.test_conversation_starter import CUSTOMER, KIM, LEE, called, mailed, private_notes
+from tests.unit.tasks.update.beginning.test_conversation_starter import (
+    CUSTOMER,
+    KIM,
+    LEE,
+    called,
+    mailed,
+    private_notes,
+)
 
 ALLOWED = {"mailboxes": {"desk": {"answers": {"command_roles": ["Agent"]}}}}
 ANOTHER = "Note {} was not mailed: the issue named another requester when it was written"
