@@ -12,6 +12,7 @@ from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.notices import NewNotice, Notices
 from redmine_mailbridge.tasks.update.command_rights import CommandRights, CommandUsers
+from redmine_mailbridge.tasks.update.field_history import changes_of, last_change
 
 
 class RequesterFieldGuard:
@@ -52,9 +53,6 @@ class RequesterFieldGuard:
 
 def _change(issue_data: Mapping[str, Any], field: int, value: str) -> Mapping[str, Any] | None:
     """The newest journal that set a custom field, if it set it to this value; None if there is none."""
-    entries = sorted(issue_data.get("journals", ()), key=lambda entry: int(entry["id"]), reverse=True)
-    for entry in entries:
-        for detail in entry.get("details", ()):
-            if detail.get("property") == "cf" and str(detail.get("name")) == str(field):
-                return entry if str(detail.get("new_value") or "") == value else None
-    return None
+    entry = last_change(issue_data.get("journals", ()), field)
+    is_it = entry is not None and str(changes_of(entry, field)[0].get("new_value") or "") == value
+    return entry if is_it else None

@@ -17,6 +17,7 @@ from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.mails.requesters import Requesters
 from redmine_mailbridge.store.notices import NewNotice
+from redmine_mailbridge.tasks.update.field_history import changes_of, last_change
 from redmine_mailbridge.tasks.update.requester_field_guard import RequesterFieldGuard
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -152,7 +153,7 @@ class RequesterFields:
         in its field if anyone else has changed the field after that journal, else None.
         """
         field = self.value(mailbox, issue_data)
-        newest = _setting(issue_data, field.id) if field is not None else None
+        newest = last_change(issue_data.get("journals", ()), field.id) if field is not None else None
         if field is None or newest is None or int(newest["id"]) <= journal:
             return None
         is_own = int((newest.get("user") or {}).get("id", 0)) == but
@@ -177,7 +178,7 @@ class RequesterFields:
         address, problem = self.address(value)
         requester = address.key if address is not None else ""
         if field is not None and self._is_refused(issue_data, origin, field, requester):
-            change = _setting(issue_data, field.id)
+            change = last_change(issue_data.get("journals", ()), field.id)
             self._begun.refuse(origin.issue, value, int(change["id"]) if change is not None else None)
             log.info("conversation.requester_refused", issue=origin.issue, mailbox=origin.mailbox)
             return origin.sender
@@ -202,18 +203,6 @@ class RequesterFields:
         if not requester or self._guard is None or comparable(requester) == comparable(origin.sender):
             return False
         return self._guard.refuses(issue_data, origin, field.id, field.value)
-
-
-def changes_of(entry: Mapping[str, Any], field: int) -> list[Mapping[str, Any]]:
-    """The changes of a custom field in an entry of the history."""
-    details = entry.get("details", ())
-    return [detail for detail in details if detail.get("property") == "cf" and str(detail.get("name")) == str(field)]
-
-
-def _setting(issue_data: Mapping[str, Any], field: int) -> Mapping[str, Any] | None:
-    """The newest entry of an issue's history that changed a custom field; None if none did."""
-    changes = (entry for entry in issue_data.get("journals", ()) if changes_of(entry, field))
-    return max(changes, key=lambda entry: int(entry["id"]), default=None)
 
 
 def _names(custom_field: Mapping[str, Any]) -> set[str]:

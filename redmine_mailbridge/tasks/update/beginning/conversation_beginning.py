@@ -16,7 +16,8 @@ from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.store.begun_issues import BegunIssue, BegunIssues
 from redmine_mailbridge.tasks.update.beginning.commanded_requesters import CommandedRequesters
-from redmine_mailbridge.tasks.update.requester_fields import FieldValue, RequesterFields, changes_of
+from redmine_mailbridge.tasks.update.field_history import changes_of, last_change
+from redmine_mailbridge.tasks.update.requester_fields import FieldValue, RequesterFields
 from redmine_mailbridge.util.dataclass import dataclass
 
 
@@ -113,7 +114,7 @@ class ConversationBeginnings:
             if beginning is None and named.field is not None and problem:
                 self._report(named.mailbox, named.field, problem, read)
             return beginning
-        setting = _last_setting(entries, named.field.id)
+        setting = last_change(entries, named.field.id)
         if read.left and (setting is None or _at(setting) < read.left):
             return self._by_command(named, read)
         naming = setting if read.left else self._naming(entries, named.field.id)
@@ -121,7 +122,7 @@ class ConversationBeginnings:
         return by_command or Beginning(self._by_field(named, address, read, naming))
 
     def _report(self, mailbox: str, field: FieldValue, problem: str, read: _ReadIssue) -> None:
-        entry = _last_setting(read.entries, field.id)
+        entry = last_change(read.entries, field.id)
         if _at(entry or read.issue_data) >= max(self._since[mailbox], read.left):
             self._begun.notify(read.number, self._fields.notice(field, problem))
 
@@ -185,11 +186,6 @@ class ConversationBeginnings:
             entry for entry, detail in changes if self._fields.address(str(detail.get("old_value") or ""))[0] is None
         )
         return next(from_none, None)
-
-
-def _last_setting(entries: Sequence[Mapping[str, Any]], field: int) -> Mapping[str, Any] | None:
-    """The newest entry that changed a custom field; None if none did."""
-    return next((entry for entry in reversed(entries) if changes_of(entry, field)), None)
 
 
 def _at(entry: Mapping[str, Any]) -> float:
