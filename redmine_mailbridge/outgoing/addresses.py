@@ -1,10 +1,6 @@
-"""Which addresses mail can be sent to, and what of a name is shown. Pure."""
+"""Which addresses mail systems speak from, and what of a name is shown. Pure."""
 
 import unicodedata
-
-from redmine_mailbridge.mail.mime.mailable import comparable, mailable
-
-__all__ = ["comparable", "is_mail_system", "mailable", "plain_name"]
 
 _SYSTEMS = frozenset({"mailer-daemon", "postmaster"})
 

@@ -64,7 +64,7 @@ def identifiers(name: str, ids: Sequence[str]) -> bytes:
 
 
 def addresses(name: str, people: Sequence[Address], *, international: bool = False) -> bytes:
-    """Given a field's name and addresses that can be mailed to (`outgoing.addresses.mailable`), return the field.
+    """Given a field's name and addresses that can be mailed to (`mail.mime.mailable`), return the field.
 
     An address whose local part is not ASCII is written unchanged in an `international` mail (RFC 6532), and in any
     other as an empty group that shows it (RFC 6857 section 3.1.8).

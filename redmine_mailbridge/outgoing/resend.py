@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from redmine_mailbridge.mail.message_ids import THIRD_PARTY, TO_TEAM
-from redmine_mailbridge.outgoing.addresses import comparable
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.outgoing.issue_mail.mailer import PRIVATE
 from redmine_mailbridge.outgoing.sender_profile import SenderProfile
 from redmine_mailbridge.policy.note_commands import parse

@@ -6,8 +6,8 @@ from functools import partial
 
 from redmine_mailbridge.mail.message_ids import THIRD_PARTY, Signer
 from redmine_mailbridge.mail.mime.address_syntax import spellings
+from redmine_mailbridge.mail.mime.mailable import mailable
 from redmine_mailbridge.model.mail import Address, Message
-from redmine_mailbridge.outgoing.addresses import mailable
 from redmine_mailbridge.outgoing.conversation import ConversationFinder
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.message import FromIdentity

@@ -4,9 +4,9 @@ from collections.abc import Collection, Sequence
 
 from redmine_mailbridge.mail.message_ids import THIRD_PARTY
 from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
+from redmine_mailbridge.mail.mime.mailable import comparable, mailable
 from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail
 from redmine_mailbridge.outgoing.message import BY_PEOPLE
 from redmine_mailbridge.util.dataclass import dataclass

@@ -10,11 +10,12 @@ import structlog
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.mail.language import language_of
 from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
+from redmine_mailbridge.mail.mime.mailable import comparable, mailable
 from redmine_mailbridge.mail.no_reply import takes_no_reply
 from redmine_mailbridge.model.mail import Address, Message
 from redmine_mailbridge.model.pending_replies import PendingReplies
 from redmine_mailbridge.model.stored_mail import StoredMail
-from redmine_mailbridge.outgoing.addresses import comparable, is_mail_system, mailable, plain_name
+from redmine_mailbridge.outgoing.addresses import is_mail_system, plain_name
 from redmine_mailbridge.outgoing.conversation import quotable
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.message import OutgoingMessage

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 
 from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
+from redmine_mailbridge.mail.mime.mailable import comparable, mailable
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.util.dataclass import dataclass
 

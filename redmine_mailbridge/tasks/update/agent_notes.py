@@ -20,9 +20,9 @@ from typing import Any
 import structlog
 
 from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.model.task_result import TaskStepResult
-from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.recipients import NotifiedBy

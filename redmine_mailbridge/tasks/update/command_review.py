@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.model.mail import Address, TextFormat
-from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.policy.note_commands import NoteCommands

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from redmine_mailbridge.mail.mime.address_syntax import is_among
+from redmine_mailbridge.mail.mime.mailable import comparable, mailable
 from redmine_mailbridge.model.mail import Address, TextFormat
-from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.outgoing.conversation import Conversation
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.recipients import Recipients

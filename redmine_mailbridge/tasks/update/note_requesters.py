@@ -7,8 +7,8 @@ In a conversation that began in Redmine the field names the requester, or a note
 from collections.abc import Mapping
 from typing import Any
 
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.model.mail import Address
-from redmine_mailbridge.outgoing.addresses import comparable
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.store.begun_issues import BegunIssues

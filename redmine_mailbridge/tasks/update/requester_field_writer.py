@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from redmine_mailbridge.errors import RedmineRefused
-from redmine_mailbridge.outgoing.addresses import comparable
+from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.verification import issue_mismatches
 from redmine_mailbridge.side_effects import SideEffect, side_effect

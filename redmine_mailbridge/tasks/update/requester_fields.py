@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 
 from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
+from redmine_mailbridge.mail.mime.mailable import comparable, mailable
 from redmine_mailbridge.model.mail import Address, TextFormat
-from redmine_mailbridge.outgoing.addresses import comparable, mailable
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.begun_issues import BegunIssues

@@ -79,7 +79,7 @@ def test_no_header_can_be_smuggled_in(evil: str) -> None:
 )  # fmt: skip
 def test_an_address_that_can_stand_in_no_mail(address: str) -> None:
     """What a stranger wrote as an address, and is none, gets no mail, and harms none."""
-    from redmine_mailbridge.outgoing.addresses import mailable
+    from redmine_mailbridge.mail.mime.mailable import mailable
 
     assert mailable(Address("x", address)) is None
 
@@ -92,7 +92,7 @@ def test_an_address_that_can_stand_in_no_mail(address: str) -> None:
 )  # fmt: skip
 def test_an_address_as_it_stands_in_a_mail(address: str, ascii_: str) -> None:
     """Domains beyond ASCII go in IDNA 2008; all else as it was written."""
-    from redmine_mailbridge.outgoing.addresses import mailable
+    from redmine_mailbridge.mail.mime.mailable import mailable
 
     found = mailable(Address("Kim", address))
     assert found is not None
