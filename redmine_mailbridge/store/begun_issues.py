@@ -25,7 +25,6 @@ from redmine_mailbridge.store.tables import (
     mail,
     manual_change,
     meta,
-    notice,
     participant,
 )
 from redmine_mailbridge.util.dataclass import dataclass
@@ -171,14 +170,6 @@ class BegunIssues:
             db.execute(sa.update(begun_issue).where(begun_issue.c.issue == number).values(field=field))
             if entry is not None:
                 record_entry_requester(db, number, entry, "")
-
-    def notify(self, number: int, new: NewNotice) -> None:
-        """Store a notice for the agents of an issue, once."""
-        with self._database.read() as db:
-            if is_there(db, sa.select(notice.c.id).where(notice.c.issue == number, notice.c.key == new.key)):
-                return
-        with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
-            notify(db, number, None, [new], self.clock())
 
 
 def record_entry_requester(db: sa.Connection, number: int, entry: int, address: str) -> None:

@@ -58,7 +58,9 @@ class Notices:
             return [Notice(**row._mapping) for row in db.execute(query.order_by(turn, notice.c.id).limit(limit))]
 
     def add(self, issue: int, mail_id: int | None, new: NewNotice) -> None:
-        """Store a notice about an issue; an existing one is unchanged."""
+        """Store a notice about an issue, once; an existing one is unchanged, and costs no write."""
+        if self.is_known(issue, new.key):
+            return
         with side_effect(SideEffect.QUEUE_MAIL), self._database.write() as db:
             notify(db, issue, mail_id, [new], self._clock())
 

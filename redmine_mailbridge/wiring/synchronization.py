@@ -54,6 +54,7 @@ def synchronization(settings: Settings, store: Store, client: Client, metadata: 
     starter = ConversationStarter(
         {name: box.issue.project or "" for name, box in begins.items()},
         begun,
+        notices,
         fields,
         client=client,
         metadata=metadata,

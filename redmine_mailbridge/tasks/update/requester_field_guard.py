@@ -44,7 +44,7 @@ class RequesterFieldGuard:
         """Inform the agents that a value that somebody has set does not count, once per change."""
         change = _change(issue_data, field, value)
         key = f"requester field/{int(change['id'])}" if change is not None else ""
-        if change is None or not value.strip() or self._notices.is_known(origin.issue, key):
+        if change is None or not value.strip():
             return
         shown = literal(value.strip(), self._text_format)
         text = f"The requester stays as it is (change {int(change['id'])}): the requester field is {shown}, and {why}"

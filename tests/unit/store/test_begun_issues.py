@@ -165,7 +165,7 @@ def test_a_notice_comes_once(store: Store, begun: BegunIssues) -> None:
     notices = Notices(store.database, store.clock)
     begun.begin(beginning(7))
     for number in (7, 7, 8):
-        begun.notify(number, NewNotice("requester/x", f"to {number}"))
+        notices.add(number, None, NewNotice("requester/x", f"to {number}"))
     begun.change(7, "", "x", [NewNotice("requester/x", "again"), NewNotice("requester/y", "another")])
     assert ["another", "to 7", "to 8"] == sorted(one.text for one in notices.unreported())
 

@@ -15,6 +15,7 @@ from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.store.begun_issues import BegunIssue, BegunIssues
+from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.tasks.update.beginning.commanded_requesters import CommandedRequesters
 from redmine_mailbridge.tasks.update.field_history import changes_of, last_change
 from redmine_mailbridge.tasks.update.requester_fields import FieldValue, RequesterFields
@@ -73,9 +74,16 @@ class ConversationBeginnings:
     """Finds how conversations begin. Used by one thread at a time. Raises RedmineUnavailable."""
 
     def __init__(
-        self, begun: BegunIssues, fields: RequesterFields, client: Client, commanded: CommandedRequesters | None
+        self,
+        begun: BegunIssues,
+        notices: Notices,
+        fields: RequesterFields,
+        *,
+        client: Client,
+        commanded: CommandedRequesters | None,
     ) -> None:
         self._begun = begun
+        self._notices = notices
         self._fields = fields
         self._client = client
         self._commanded = commanded
@@ -124,7 +132,7 @@ class ConversationBeginnings:
     def _report(self, mailbox: str, field: FieldValue, problem: str, read: _ReadIssue) -> None:
         entry = last_change(read.entries, field.id)
         if _at(entry or read.issue_data) >= max(self._since[mailbox], read.left):
-            self._begun.notify(read.number, self._fields.notice(field, problem))
+            self._notices.add(read.number, None, self._fields.notice(field, problem))
 
     def _by_field(
         self, named: MailboxOfIssue, address: Address, read: _ReadIssue, naming: Mapping[str, Any] | None

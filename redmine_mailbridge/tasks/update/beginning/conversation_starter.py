@@ -19,6 +19,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.issue_copy import IssueOrigin
+from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.tasks.update.beginning.candidates import BeginningCandidates, BeingWritten
 from redmine_mailbridge.tasks.update.beginning.commanded_requesters import CommandedRequesters
 from redmine_mailbridge.tasks.update.beginning.conversation_beginning import ConversationBeginnings
@@ -57,6 +58,7 @@ class ConversationStarter:
         self,
         projects: Mapping[str, str],
         begun: BegunIssues,
+        notices: Notices,
         fields: RequesterFields,
         *,
         client: Client,
@@ -67,7 +69,7 @@ class ConversationStarter:
         self._projects = projects
         self._begun = begun
         self._client = client
-        self._beginnings = ConversationBeginnings(begun, fields, client, commanded)
+        self._beginnings = ConversationBeginnings(begun, notices, fields, client=client, commanded=commanded)
         self._candidates = BeginningCandidates(
             projects,
             begun,
