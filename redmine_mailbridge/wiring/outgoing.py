@@ -37,6 +37,7 @@ from redmine_mailbridge.tasks.update.command_rights import CommandUsers
 from redmine_mailbridge.tasks.update.delivery_failures import DeliveryFailures
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
+from redmine_mailbridge.tasks.update.note_decider import NoteDecider
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
 from redmine_mailbridge.tasks.update.note_hider import NoteHider
 from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
@@ -167,31 +168,24 @@ def agent_answers(
     piggyback: Piggyback | None = None,
 ) -> AgentNoteMailer:
     """The step of the update that keeps the copy of Redmine's issues and mails what agents write."""
-    mailings = {
-        name: NoteMailPolicy(
-            notes=box.answers.notes,
-            closed=box.answers.closed,
-            marker=box.answers.marker,
-            cc=box.answers.cc,
-            max_cc=box.answers.max_cc,
-            leave_to_redmine=box.answers.redmine_users == "leave_to_redmine",
-            max_attachments=box.answers.max_attachments,
-            inline_pictures=box.answers.inline_pictures,
-            max_picture_width=box.answers.max_picture_width,
-            command_users=command_users(box),
-            third_parties=box.answers.third_parties,
-        )
-        for name, box in settings.active_mailboxes.items()
-    }
     issues, decisions = issues_of(store), NoteDecisions(store.database, store.clock)
     writer, notices = Writer(client, metadata, piggyback), Notices(store.database, store.clock)
+    requesters = _note_requesters(settings, store, metadata)
     return AgentNoteMailer(
         issue_sync,
         issues,
         decisions,
         mailer,
         client,
-        metadata,
+        decider=NoteDecider(
+            decisions,
+            mailer,
+            client,
+            metadata,
+            requesters=requesters,
+            queries=ConversationQueries(store.database),
+            text_format=settings.redmine.markup,
+        ),
         delivery_failures=DeliveryFailures(
             outbox(store),
             notices,
@@ -210,10 +204,25 @@ def agent_answers(
             client,
             IssueTurns("the requester field", client.whoami, issues.record),
         ),
-        requesters=_note_requesters(settings, store, metadata),
-        mailings=mailings,
-        queries=ConversationQueries(store.database),
-        text_format=settings.redmine.markup,
+        requesters=requesters,
+        mailings={name: _note_mail_policy(box) for name, box in settings.active_mailboxes.items()},
+    )
+
+
+def _note_mail_policy(box: MailboxSettings) -> NoteMailPolicy:
+    """What a mailbox mails of its issues."""
+    return NoteMailPolicy(
+        notes=box.answers.notes,
+        closed=box.answers.closed,
+        marker=box.answers.marker,
+        cc=box.answers.cc,
+        max_cc=box.answers.max_cc,
+        leave_to_redmine=box.answers.redmine_users == "leave_to_redmine",
+        max_attachments=box.answers.max_attachments,
+        inline_pictures=box.answers.inline_pictures,
+        max_picture_width=box.answers.max_picture_width,
+        command_users=command_users(box),
+        third_parties=box.answers.third_parties,
     )
 
 

@@ -90,12 +90,18 @@ class CommandReview:
         return "" if entry.get("private_notes") else self._requesters.began_with(row, int(entry["id"]))
 
     def of(
-        self, entry: Mapping[str, Any], row: IssueRow, visible: VisibleIssue, mailing: NoteMailPolicy
+        self,
+        entry: Mapping[str, Any],
+        written: NoteCommands,
+        row: IssueRow,
+        visible: VisibleIssue,
+        mailing: NoteMailPolicy,
     ) -> ReviewedCommands:
-        """Given an agent's note from the API, its issue and the settings, return its commands as they count."""
+        """Given an agent's note from the API, what its commands come to (`written`), its issue and the settings, return
+        its commands as they count.
+        """
         if entry.get("private_notes"):
             return ReviewedCommands()
-        written = self.written(entry, row, mailing)
         who = f"{(entry.get('user') or {}).get('name', '')} (note {int(entry['id'])})"
         counting = replace(written, to=(), cc=(), uncc=(), requester=None)
         named = written.by_name

@@ -36,10 +36,13 @@ class AgentNote:
 
 
 def note_to_mail(
-    mailing: NoteMailPolicy, journal: Mapping[str, Any], attachments: list[Mapping[str, Any]], *, by_agent: bool = True
+    mailing: NoteMailPolicy,
+    journal: Mapping[str, Any],
+    commands: NoteCommands | None,
+    attachments: list[Mapping[str, Any]],
 ) -> AgentNote | str:
-    """Given a current journal, the issue's files, and whether an agent wrote it (otherwise a rule closed the issue),
-    return the note to send, or the reason for sending nothing.
+    """Given a current journal, the commands in it, None if no agent wrote it (a rule closed the issue), and the issue's
+    files, return the note to send, or the reason for sending nothing.
 
     A note that has since been made private, emptied or deleted is not sent.
     """
@@ -48,11 +51,10 @@ def note_to_mail(
     text = str(journal.get("notes") or "").strip()
     if not text:
         return "it has no text"
-    if not by_agent:
+    if commands is None:
         return AgentNote(text) if mailing.closed else "it was written by the bridge"
     if mailing.notes == "never":
         return "notes are not mailed"
-    commands = commands_of(journal, mailing)
     why_not = _why_held_back(commands, mailing)
     text = commands.text.strip()
     files = tuple(_files(journal, attachments))

@@ -55,9 +55,8 @@ class NoteHider:
         if note.journal not in self._failed:
             self._failed.add(note.journal)
             return
-        notice = _notice(note, "Redmine fails to change it. The bridge keeps trying, but make it private by hand.")
-        if not self._notices.is_known(note.issue, notice.key):
-            self._notices.add(note.issue, note.mail_id, notice)
+        why = "Redmine fails to change it. The bridge keeps trying, but make it private by hand."
+        self._notices.add(note.issue, note.mail_id, _notice(note, why))
 
 
 def _notice(note: NoteToHide, why: str) -> NewNotice:

@@ -5,6 +5,7 @@ from typing import Any
 
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.personal_names import as_written, is_signed
+from redmine_mailbridge.outgoing.template_variables import CustomFieldValues
 from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.tasks.update.note_content import NoteContent
 
@@ -28,3 +29,16 @@ def note_variables(content: NoteContent, entry: Mapping[str, Any], *, by_agent: 
             "left_out": content.left_out,
         },
     }
+
+
+def journal_variables(
+    content: NoteContent, entry: Mapping[str, Any], issue_data: Mapping[str, Any], *, by_agent: bool
+) -> dict[str, object]:
+    """The same for a mail to the customer's side, which may name custom fields of the issue from the API."""
+    fields = issue_data.get("custom_fields", ())
+    values = CustomFieldValues({str(field["name"]): _value(field.get("value")) for field in fields})
+    return {**note_variables(content, entry, by_agent=by_agent), "fields": values}
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "")

@@ -21,7 +21,7 @@ from redmine_mailbridge.outgoing.conversation import Conversation
 from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.policy.issue_text import literal
-from redmine_mailbridge.policy.note_commands import NoteCommands, parse
+from redmine_mailbridge.policy.note_commands import NoteCommands
 from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
 from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions
@@ -61,12 +61,16 @@ class ThirdPartyNotes:
         self._text_format = text_format
 
     def take(
-        self, row: IssueRow, visible: VisibleIssue, entry: Mapping[str, Any], mailing: NoteMailPolicy
+        self,
+        row: IssueRow,
+        visible: VisibleIssue,
+        entry: Mapping[str, Any],
+        commands: NoteCommands,
+        mailing: NoteMailPolicy,
     ) -> int | None:
-        """Given an issue and an agent's note on it, decide the note if it is for third parties. Return the number of
-        mails queued; None if it is not. Raise RateLimited when it must wait.
+        """Given an issue, an agent's note on it and its commands, decide the note if it is for third parties. Return
+        the number of mails queued; None if it is not. Raise RateLimited when it must wait.
         """
-        commands = parse(str(entry.get("notes") or ""), marker=mailing.marker)
         if not commands.for_third_parties:
             return None
         what = f"note {int(entry['id'])} by {author_of(entry)}"

@@ -8,6 +8,7 @@ from redmine_mailbridge.tasks.update.note_filter import (
     AgentNote,
     NoteMailPolicy,
     closes,
+    commands_of,
     files_of_private,
     note_to_mail,
 )
@@ -40,13 +41,15 @@ FILE = {"id": 7, "filename": "plan.txt"}
 )
 def test_which_notes_go_out(notes: Any, journal: dict[str, Any], expected: AgentNote | str) -> None:
     """Public notes go as the setting says; a private one never, whatever it begins with."""
-    assert expected == note_to_mail(NoteMailPolicy(notes=notes), journal, [])
+    mailing = NoteMailPolicy(notes=notes)
+    assert expected == note_to_mail(mailing, journal, commands_of(journal, mailing), [])
 
 
 def test_the_files_of_a_note() -> None:
     """The files that came with a note go with it, those of other notes do not."""
     details = [{"property": "attachment", "name": "7"}, {"property": "attr", "name": "status_id"}]
-    found = note_to_mail(NoteMailPolicy("public_notes"), {"notes": "See", "details": details}, [FILE, FILE | {"id": 8}])
+    journal, mailing = {"notes": "See", "details": details}, NoteMailPolicy("public_notes")
+    found = note_to_mail(mailing, journal, commands_of(journal, mailing), [FILE, FILE | {"id": 8}])
     assert AgentNote("See", (FILE,)) == found
 
 

@@ -166,7 +166,7 @@ def test_rights_count_in_the_project_where_the_issue_is(asked: HelpDesk) -> None
         assert row is not None
         assert visible is not None
         entry, mailing = visible.issue_data["journals"][-1], step._mailings["desk"]
-        assert 1 == step._third_parties.take(replace(row, project_id=8), visible, entry, mailing)
+        assert 1 == step._decider.decide(replace(row, project_id=8), visible, entry, mailing, by_agent=True)
 
 
 def test_other_private_notes_are_not_even_decided(asked: HelpDesk) -> None:
