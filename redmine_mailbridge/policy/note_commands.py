@@ -19,7 +19,7 @@ from redmine_mailbridge.mail.text.named_addresses import named_addresses
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.util.printable import printable_line
-from redmine_mailbridge.util.suggest import did_you_mean
+from redmine_mailbridge.util.suggest import closest, did_you_mean
 
 PRIVATE, NO_MAIL = "/private", "/nomail"
 RECIPIENTS = ("/to", "/cc", "/uncc", "/requester")
@@ -63,10 +63,21 @@ _KEYWORD = re.compile(r"\s*[^\W\d_][^:\n]{0,60}:[ \t]*\S.*")
 
 
 @dataclass(frozen=True, slots=True)
+class CommandProblem:
+    """What is not understood of a command, in words for the agent. `command` is the one that is meant; "": several."""
+
+    command: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True, slots=True)
 class NoteCommands:
     """The commands of a note. `to`, `cc`, `uncc` and `requester` are addresses that mail can go to, each once, with
     their names if these are written; `private` and `nomail` hold the note back; `marked`: it has the marker.
-    `problems` has a line for each command that is not understood. `text` is the note without commands.
+    `problems` has one for each command that is not understood. `text` is the note without commands.
     """
 
     to: tuple[Address, ...] = ()
@@ -75,7 +86,7 @@ class NoteCommands:
     requester: Address | None = None
     private: bool = False
     nomail: bool = False
-    problems: tuple[str, ...] = ()
+    problems: tuple[CommandProblem, ...] = ()
     text: str = ""
     marked: bool = False
 
@@ -89,7 +100,12 @@ class NoteCommands:
     @property
     def for_third_parties(self) -> bool:
         """Is `/to` among the commands, understood or not?"""
-        return bool(self.to) or any(problem.startswith("/to") for problem in self.problems)
+        return bool(self.to) or any(problem.command == "/to" for problem in self.problems)
+
+    @property
+    def complaint(self) -> str:
+        """The problems in one line; "" if there are none."""
+        return "; ".join(map(str, self.problems))
 
     @property
     def held_back(self) -> str:
@@ -154,7 +170,7 @@ class _Reading:
     in_code: bool = False
     flags: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     addresses: dict[str, list[Address]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    problems: list[CommandProblem] = field(default_factory=list)
 
     def read(self) -> None:
         """Read the commands."""
@@ -205,7 +221,7 @@ class _Reading:
             return False
         self.lines += 1
         if self.lines > MOST_LINES:
-            self.problems[MOST_PROBLEMS:] = ["there are too many commands"]
+            self.problems[MOST_PROBLEMS:] = [CommandProblem("", "there are too many commands")]
             return True
         name, argument = f"/{command['word'].lower()}", line[command.end() :]
         if name not in RECIPIENTS:
@@ -213,14 +229,14 @@ class _Reading:
         if command["odd"] and "@" not in argument:
             return False
         if len(argument) > LONGEST_LINE:
-            self.problems.append(f"{name}: the line is too long")
+            self.problems.append(CommandProblem(name, f"{name}: the line is too long"))
             return True
         people, problems = named_addresses(argument)
         if _CONTINUED.search(argument):
             problems = (*problems, "the line ends with a comma, and addresses in the next one are not read")
-        self.problems += [f"{name}: {problem}" for problem in problems]
+        self.problems += [CommandProblem(name, f"{name}: {problem}") for problem in problems]
         if not people and not problems:
-            self.problems.append(f"{name} names no mail address")
+            self.problems.append(CommandProblem(name, f"{name} names no mail address"))
         self.addresses.setdefault(name, []).extend(people)
         return True
 
@@ -235,7 +251,8 @@ class _Reading:
             meant = _is_almost(name.replace("-", "").replace("_", ""), PRIVATE, NO_MAIL)
         if meant:
             known = (*RECIPIENTS, PRIVATE, NO_MAIL)
-            self.problems.append(f"{printable_line(name)} is not a command{did_you_mean(name, known)}")
+            words = f"{printable_line(name)} is not a command{did_you_mean(name, known)}"
+            self.problems.append(CommandProblem(closest(name, known) or "", words))
         return meant
 
 
@@ -253,16 +270,17 @@ def _once(people: Iterable[Address]) -> tuple[Address, ...]:
     return tuple(by_key.values())
 
 
-def _contradictions(people: dict[str, tuple[Address, ...]]) -> Iterator[str]:
+def _contradictions(people: dict[str, tuple[Address, ...]]) -> Iterator[CommandProblem]:
     """What the commands of a note cannot all mean."""
     if len(people["/requester"]) > 1:
-        yield "/requester names more than one address"
+        yield CommandProblem("/requester", "/requester names more than one address")
     removed = {comparable(person.address) for person in people["/uncc"]}
     for person in people["/cc"]:
         if comparable(person.address) in removed:
-            yield f"/cc and /uncc both name {printable_line(person.address)[:SHOWN]}"
+            both = f"/cc and /uncc both name {printable_line(person.address)[:SHOWN]}"
+            yield CommandProblem("/cc", both)
     if sum(map(len, people.values())) > MOST_ADDRESSES:
-        yield f"the commands name more than {MOST_ADDRESSES} addresses"
+        yield CommandProblem("", f"the commands name more than {MOST_ADDRESSES} addresses")
 
 
 def _unclosed(markup: str) -> list[str]:

@@ -106,7 +106,7 @@ class CommandReview:
         counting = replace(written, to=(), cc=(), uncc=(), requester=None)
         named = written.by_name
         if written.problems:
-            complaint = "; ".join(written.problems)
+            complaint = written.complaint
             return ReviewedCommands(written, counting, f"its commands contain an error: {complaint}", complaint, who)
         if not named:
             return ReviewedCommands(written, counting)

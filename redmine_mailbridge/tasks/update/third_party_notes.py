@@ -115,7 +115,7 @@ class ThirdPartyNotes:
             yield f"it also begins with {commands.held_back}"
         if not entry.get("private_notes"):
             yield "only a private note is: customers with an account can read this one in Redmine"
-        yield from commands.problems
+        yield from map(str, commands.problems)
         project = int(visible.issue_data["project"]["id"])
         if refusal := self._rights.refusal(writers_of(entry), project, mailing.command_users):
             yield refusal

@@ -128,7 +128,10 @@ def test_what_is_text(text: str) -> None:
 def test_what_the_agent_is_told(text: str, problem: str) -> None:
     """What is not understood is a problem, with what was probably meant, and is no text either."""
     commands = parse(f"{text}\n\nHello")
-    assert ((problem,), "Hello") == (commands.problems, commands.text.removeprefix("He never pays.\n\n"))
+    assert ((problem,), "Hello") == (
+        tuple(map(str, commands.problems)),
+        commands.text.removeprefix("He never pays.\n\n"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -166,10 +166,12 @@ def test_the_strictest_mailbox_decides() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("/to sue@parts.example\nHello", True), ("/to sue", True), ("Hello\n/to sue@parts.example", False), ("", False),
-     ("/cc sue@parts.example\nHello", False), ("Go /to sue@parts.example", False)],
+     ("/cc sue@parts.example\nHello", False), ("Go /to sue@parts.example", False),
+     ("/tos sue@parts.example", True), ("/t sue@parts.example", True), ("/cc sue", False),
+     ("/tester sue@parts.example", False)],
 )  # fmt: skip
 def test_which_notes_name_third_parties(text: str, *, expected: bool) -> None:
-    """Those that begin with the command, even if the address is none."""
+    """Those that begin with the command, even if the address is none, or the command is mistyped."""
     assert expected is parse(text).for_third_parties
 
 

@@ -81,7 +81,7 @@ class CommandedRequesters:
         if refusal:
             return refusal if person is not None else ""
         if written.problems or person is None:
-            return "; ".join(written.problems)
+            return written.complaint
         if written.private and written.for_third_parties:
             return "a note with /private and /to is meant for third parties"
         wrong = self._wrong_with(person.address)
