@@ -40,9 +40,9 @@ from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_decider import NoteDecider
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
 from redmine_mailbridge.tasks.update.note_hider import NoteHider
-from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
-from redmine_mailbridge.tasks.update.requester_field_writer import RequesterFieldWriter
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.tasks.update.requesters.note_requesters import NoteRequesters
+from redmine_mailbridge.tasks.update.requesters.requester_field_writer import RequesterFieldWriter
+from redmine_mailbridge.tasks.update.requesters.requester_fields import RequesterFields
 from redmine_mailbridge.wiring.answers import bounce_status, held_answers
 from redmine_mailbridge.wiring.sending import sent_by
 from redmine_mailbridge.wiring.store import issues as issues_of
@@ -153,7 +153,7 @@ def resending(store: Store, mailer: IssueMailer) -> SendAgain:
 def _note_requesters(settings: Settings, store: Store, metadata: MetadataCache) -> NoteRequesters:
     """What compares whom issues named as their requesters then and now."""
     names = {name: box.issue.requester_field for name, box in settings.mailboxes.items()}
-    fields = RequesterFields(names, store.requesters, ours(settings))
+    fields = RequesterFields(names, ours(settings), settings.redmine.markup)
     return NoteRequesters(fields, issues_of(store), BegunIssues(store.database, store.clock), metadata)
 
 

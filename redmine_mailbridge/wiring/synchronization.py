@@ -14,8 +14,9 @@ from redmine_mailbridge.tasks.update.beginning.commanded_requesters import Comma
 from redmine_mailbridge.tasks.update.beginning.conversation_starter import ConversationStarter
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
-from redmine_mailbridge.tasks.update.requester_field_guard import RequesterFieldGuard
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.tasks.update.requesters.requester_corrector import RequesterCorrector
+from redmine_mailbridge.tasks.update.requesters.requester_field_guard import RequesterFieldGuard
+from redmine_mailbridge.tasks.update.requesters.requester_fields import RequesterFields
 from redmine_mailbridge.wiring.outgoing import command_users, ours
 from redmine_mailbridge.wiring.store import issues
 
@@ -27,17 +28,11 @@ def synchronization(settings: Settings, store: Store, client: Client, metadata: 
     rights, notices = CommandRights(metadata), Notices(store.database, store.clock)
     fields = RequesterFields(
         {name: box.issue.requester_field for name, box in settings.mailboxes.items()},
-        store.requesters,
         ours(settings),
-        begun=begun,
-        guard=RequesterFieldGuard(
-            {name: command_users(box) for name, box in settings.mailboxes.items()},
-            rights,
-            notices,
-            settings.redmine.markup,
-        ),
-        text_format=settings.redmine.markup,
+        settings.redmine.markup,
     )
+    allowed = {name: command_users(box) for name, box in settings.mailboxes.items()}
+    guard = RequesterFieldGuard(allowed, rights, notices, settings.redmine.markup)
     begins = {name: box for name, box in boxes.items() if box.issue.conversations_from_redmine}
     commanded = CommandedRequesters(
         {
@@ -66,7 +61,7 @@ def synchronization(settings: Settings, store: Store, client: Client, metadata: 
         client,
         metadata,
         RecentIssues(client),
-        requester_fields=fields,
+        requesters=RequesterCorrector(fields, store.requesters, begun, guard),
         starter=starter,
         markers={name: box.answers.marker for name, box in settings.mailboxes.items()},
     )

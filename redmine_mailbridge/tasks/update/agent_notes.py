@@ -29,8 +29,8 @@ from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
 from redmine_mailbridge.tasks.update.note_decider import NoteDecider
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy
 from redmine_mailbridge.tasks.update.note_hider import NoteHider
-from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
-from redmine_mailbridge.tasks.update.requester_field_writer import RequesterFieldWriter
+from redmine_mailbridge.tasks.update.requesters.note_requesters import NoteRequesters
+from redmine_mailbridge.tasks.update.requesters.requester_field_writer import RequesterFieldWriter
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.store.recipient_changes import RecipientChanges
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy, commands_of
-from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
+from redmine_mailbridge.tasks.update.requesters.note_requesters import NoteRequesters
 from redmine_mailbridge.util.dataclass import dataclass
 
 

@@ -12,7 +12,7 @@ from redmine_mailbridge.redmine.recent_issues import CachedIssue, RecentIssues
 from redmine_mailbridge.redmine.responses import is_closed, utc
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueOrigin, IssueRow, JournalMail, JournalRow
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.tasks.update.requesters.requester_corrector import RequesterCorrector
 
 SAME_SECOND = 2.0
 UNKNOWN_SKEW = 600.0
@@ -20,8 +20,8 @@ UNKNOWN_SKEW = 600.0
 
 
 class IssueReader:
-    """Reads single issues with their histories; issues in `recent` need no request. `requester_fields`
-    correct the requester. `markers` are the words by mailbox that count as a command (`answers.marker`). Safe to share
+    """Reads single issues with their histories; issues in `recent` need no request. `requesters`
+    corrects the requester. `markers` are the words by mailbox that count as a command (`answers.marker`). Safe to share
     among threads.
     """
 
@@ -31,7 +31,7 @@ class IssueReader:
         metadata: MetadataCache,
         mails_of: Callable[[Collection[int]], Mapping[int, JournalMail]],
         recent: RecentIssues | None = None,
-        requester_fields: RequesterFields | None = None,
+        requesters: RequesterCorrector | None = None,
         *,
         markers: Mapping[str, str] | None = None,
     ) -> None:
@@ -39,7 +39,7 @@ class IssueReader:
         self._metadata = metadata
         self._mails_of = mails_of
         self._recent = recent
-        self._requester_fields = requester_fields
+        self._requesters = requesters
         self._markers = markers or {}
 
     def take(
@@ -89,8 +89,8 @@ class IssueReader:
         columns = self._columns(issue_data)
         intent = WriteIntent.from_json(origin.request) if origin.request else None
         requester = origin.sender
-        if self._requester_fields is not None:
-            requester = self._requester_fields.correct(issue_data, origin, intent)
+        if self._requesters is not None:
+            requester = self._requesters.correct(issue_data, origin, intent)
         return IssueRow(
             id=int(issue_data["id"]),
             mailbox=origin.mailbox,

@@ -44,7 +44,7 @@ from redmine_mailbridge.tasks.update.issue_reader import (
     seconds,
 )
 from redmine_mailbridge.tasks.update.issue_turns import IssueTurns
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.tasks.update.requesters.requester_corrector import RequesterCorrector
 
 log = structlog.get_logger(__name__)
 
@@ -67,14 +67,14 @@ class IssueSync:
         metadata: MetadataCache,
         recent: RecentIssues | None = None,
         *,
-        requester_fields: RequesterFields | None = None,
+        requesters: RequesterCorrector | None = None,
         starter: ConversationStarter | None = None,
         markers: Mapping[str, str] | None = None,
     ) -> None:
         self._issues = issues
         self._client = client
         self._list = IssueList(client)
-        self._reader = IssueReader(client, metadata, issues.mails_of, recent, requester_fields, markers=markers)
+        self._reader = IssueReader(client, metadata, issues.mails_of, recent, requesters, markers=markers)
         turns = IssueTurns("reading the issue", client.whoami, issues.record)
         self._copier = IssueCopier(issues, self._reader, turns)
         self._starter = starter

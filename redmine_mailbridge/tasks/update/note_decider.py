@@ -30,8 +30,8 @@ from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.note_audience import JudgedNote, NoteAudience
 from redmine_mailbridge.tasks.update.note_content import NoteContentComposer
 from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
-from redmine_mailbridge.tasks.update.note_requesters import NoteRequesters
 from redmine_mailbridge.tasks.update.note_variables import author_of, journal_variables
+from redmine_mailbridge.tasks.update.requesters.note_requesters import NoteRequesters
 from redmine_mailbridge.tasks.update.third_party_notes import ThirdPartyNotes
 from redmine_mailbridge.util.dataclass import dataclass
 

@@ -18,7 +18,7 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.tasks.update.beginning.conversation_beginning import ConversationBeginnings, MailboxOfIssue
 from redmine_mailbridge.tasks.update.issue_reader import SAME_SECOND, UNKNOWN_SKEW
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.tasks.update.requesters.requester_fields import RequesterFields
 
 MOST_LOOKED_AT = 20_000
 """How many issues that did not begin are remembered; others are read once more when they are listed again."""

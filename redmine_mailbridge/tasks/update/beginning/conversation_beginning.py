@@ -17,8 +17,8 @@ from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.store.begun_issues import BegunIssue, BegunIssues
 from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.tasks.update.beginning.commanded_requesters import CommandedRequesters
-from redmine_mailbridge.tasks.update.field_history import changes_of, last_change
-from redmine_mailbridge.tasks.update.requester_fields import FieldValue, RequesterFields
+from redmine_mailbridge.tasks.update.requesters.field_history import changes_of, last_change
+from redmine_mailbridge.tasks.update.requesters.requester_fields import FieldValue, RequesterFields
 from redmine_mailbridge.util.dataclass import dataclass
 
 

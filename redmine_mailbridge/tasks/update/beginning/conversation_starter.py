@@ -23,7 +23,7 @@ from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.tasks.update.beginning.candidates import BeginningCandidates, BeingWritten
 from redmine_mailbridge.tasks.update.beginning.commanded_requesters import CommandedRequesters
 from redmine_mailbridge.tasks.update.beginning.conversation_beginning import ConversationBeginnings
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.tasks.update.requesters.requester_fields import RequesterFields
 from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.notices import NewNotice, Notices
 from redmine_mailbridge.tasks.update.command_rights import CommandRights, CommandUsers
-from redmine_mailbridge.tasks.update.field_history import changes_of, last_change
+from redmine_mailbridge.tasks.update.requesters.field_history import changes_of, last_change
 
 
 class RequesterFieldGuard:

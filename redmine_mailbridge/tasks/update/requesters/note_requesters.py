@@ -14,7 +14,7 @@ from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow
 from redmine_mailbridge.store.notices import NewNotice
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.tasks.update.requesters.requester_fields import RequesterFields
 
 
 class NoteRequesters:
@@ -29,7 +29,9 @@ class NoteRequesters:
     def must_wait(self, number: int, visible: VisibleIssue) -> bool:
         """Has the field of an issue changed since the copy was refreshed? Then the next run reads it and decides."""
         origin = self._issues.origins([number]).get(number)
-        is_new = origin is not None and self._fields.is_new(visible.issue_data, origin)
+        is_new = origin is not None and self._fields.is_new(
+            visible.issue_data, origin, self._begun.entry_requesters(number)
+        )
         if is_new:
             self._issues.unsettle(number)
         return is_new

@@ -2,21 +2,32 @@
 
 import pytest
 
+from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.requests import IssueRequest
 from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.messages import Store
-from redmine_mailbridge.tasks.update.requester_fields import RequesterFields
+from redmine_mailbridge.store.notices import Notices
+from redmine_mailbridge.tasks.update.command_rights import CommandRights
+from redmine_mailbridge.tasks.update.requesters.requester_corrector import RequesterCorrector
+from redmine_mailbridge.tasks.update.requesters.requester_field_guard import RequesterFieldGuard
+from redmine_mailbridge.tasks.update.requesters.requester_fields import RequesterFields
 from tests.helpdesk import ANNA, BOB, HelpDesk, iso, new_mails, writes
 from tests.unit.store.kept import describe, keep, make
 
 KIM, LEE = "kim@c.example", "lee@c.example"
+NOWHERE = Connection("http://127.0.0.1:9", "key")
 INTENT = WriteIntent(IssueRequest(1, {"custom_fields": [{"id": 72, "value": "Kim@C.example"}]}), "made")
 
 
-def of_store(store: Store, name: str | None) -> RequesterFields:
+def of_store(store: Store, name: str | None) -> RequesterCorrector:
     """What corrects the requesters of a store; whoever may edit the field may."""
-    return RequesterFields({"desk": name}, store.requesters, ["help@c.example"])
+    notices, rights = Notices(store.database, store.clock), CommandRights(MetadataCache(Client(NOWHERE)))
+    guard = RequesterFieldGuard({}, rights, notices, "common_mark")
+    fields = RequesterFields({"desk": name}, ["help@c.example"], "common_mark")
+    return RequesterCorrector(fields, store.requesters, BegunIssues(store.database, store.clock), guard)
 
 
 def corrected(store: Store, value: object, *, name: str | None = "Requester", shown: str = "requester") -> str:
