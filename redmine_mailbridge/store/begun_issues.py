@@ -153,23 +153,32 @@ class BegunIssues:
             _join(db, begun.issue, begun.requester)
             return True
 
-    def change(self, number: int, requester: str, field: str, notices: Sequence[NewNotice] = ()) -> None:
+    def change(
+        self,
+        number: int,
+        requester: str,
+        field: str,
+        notices: Sequence[NewNotice] = (),
+        *,
+        refused: Collection[int] = (),
+    ) -> None:
         """The requester field of an issue has changed: store its value and the requester that it names ("": none), in
-        the copy of the issue too, and the notices for the agents. Who was the requester gets no more answers.
+        the copy of the issue too, the notices for the agents, and the entries that set it and do not count, since
+        their writers may not. Who was the requester gets no more answers.
         """
         with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
             db.execute(sa.update(begun_issue).where(begun_issue.c.issue == number).values(field=field))
             set_begun_requester(db, number, requester, self.clock())
+            _refuse(db, number, refused)
             notify(db, number, None, notices, self.clock())
 
-    def refuse(self, number: int, field: str, entry: int | None) -> None:
+    def refuse(self, number: int, field: str, refused: Collection[int]) -> None:
         """The requester field of an issue has a new value that does not count, since whoever set it may not: store the
-        value, and the entry that set it, None if it is not known.
+        value, and the entries that set it, as far as they are known.
         """
         with side_effect(SideEffect.BEGIN_CONVERSATION), self._database.write() as db:
             db.execute(sa.update(begun_issue).where(begun_issue.c.issue == number).values(field=field))
-            if entry is not None:
-                record_entry_requester(db, number, entry, "")
+            _refuse(db, number, refused)
 
 
 def record_entry_requester(db: sa.Connection, number: int, entry: int, address: str) -> None:
@@ -213,6 +222,12 @@ def begun_unread(db: sa.Connection, *, after: int, limit: int | None) -> list[Be
     has_mail = sa.exists().where(mail.c.created_issue == begun_issue.c.issue)
     query = sa.select(begun_issue).where(begun_issue.c.issue > after, ~is_read, ~has_mail)
     return [BegunIssue(**row._mapping) for row in db.execute(query.order_by(begun_issue.c.issue).limit(limit))]
+
+
+def _refuse(db: sa.Connection, number: int, refused: Collection[int]) -> None:
+    """Have changes of the requester field of an issue not count."""
+    for entry in refused:
+        record_entry_requester(db, number, entry, "")
 
 
 def _join(db: sa.Connection, number: int, address: str) -> None:

@@ -104,9 +104,9 @@ def test_what_entries_say(store: Store, begun: BegunIssues) -> None:
     """The note with which it began, and a change of the field that does not count, whose value was seen."""
     begun.begin(beginning(7), by_note=3)
     begun.begin(beginning(8))
-    begun.refuse(7, LEE, 5)
-    begun.refuse(8, LEE, None)
-    assert ({3: KIM, 5: ""}, {}) == (begun.entry_requesters(7), begun.entry_requesters(8))
+    begun.refuse(7, LEE, [5, 6])
+    begun.refuse(8, LEE, [])
+    assert ({3: KIM, 5: "", 6: ""}, {}) == (begun.entry_requesters(7), begun.entry_requesters(8))
     origins = IssueCopy(store.database, store.clock).origins([7, 8])
     assert [(KIM, LEE)] * 2 == [(one.sender, one.begun and one.begun.field) for one in origins.values()]
 

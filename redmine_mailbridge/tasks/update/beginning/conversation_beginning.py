@@ -17,7 +17,7 @@ from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.store.begun_issues import BegunIssue, BegunIssues
 from redmine_mailbridge.store.notices import Notices
 from redmine_mailbridge.tasks.update.beginning.commanded_requesters import CommandedRequesters
-from redmine_mailbridge.tasks.update.requesters.field_history import changes_of, last_change
+from redmine_mailbridge.tasks.update.requesters.field_history import FieldChange, changes_of, last_change
 from redmine_mailbridge.tasks.update.requesters.requester_fields import FieldValue, RequesterFields
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -122,16 +122,17 @@ class ConversationBeginnings:
             if beginning is None and named.field is not None and problem:
                 self._report(named.mailbox, named.field, problem, read)
             return beginning
-        setting = last_change(entries, named.field.id)
+        changes = changes_of(entries, named.field.id)
+        setting = changes[-1].entry if changes else None
         if read.left and (setting is None or _at(setting) < read.left):
             return self._by_command(named, read)
-        naming = setting if read.left else self._naming(entries, named.field.id)
+        naming = setting if read.left else self._naming(changes)
         by_command = self._by_command(named, read, naming) if naming is not None else None
         return by_command or Beginning(self._by_field(named, address, read, naming))
 
     def _report(self, mailbox: str, field: FieldValue, problem: str, read: _ReadIssue) -> None:
-        entry = last_change(read.entries, field.id)
-        if _at(entry or read.issue_data) >= max(self._since[mailbox], read.left):
+        change = last_change(read.entries, field.id)
+        if _at(change.entry if change is not None else read.issue_data) >= max(self._since[mailbox], read.left):
             self._notices.add(read.number, None, self._fields.notice(field, problem))
 
     def _by_field(
@@ -187,12 +188,11 @@ class ConversationBeginnings:
         left, offset = self._begun.left_at(number), self._client.clock_offset
         return float(int(left + (offset.total_seconds() if offset is not None else 0.0))) if left else 0.0
 
-    def _naming(self, entries: Sequence[Mapping[str, Any]], field: int) -> Mapping[str, Any] | None:
-        """The entry since which the field has named an address; None if it has since the issue was made."""
-        changes = ((entry, detail) for entry in reversed(entries) for detail in changes_of(entry, field))
-        from_none = (
-            entry for entry, detail in changes if self._fields.address(str(detail.get("old_value") or ""))[0] is None
-        )
+    def _naming(self, changes: Sequence[FieldChange]) -> Mapping[str, Any] | None:
+        """The entry since which the field has named an address, given its changes; None if it has since the issue was
+        made.
+        """
+        from_none = (change.entry for change in reversed(changes) if self._fields.address(change.before)[0] is None)
         return next(from_none, None)
 
 

@@ -2,7 +2,8 @@
 names that of a conversation that began in Redmine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -13,7 +14,8 @@ from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.mails.requesters import Requesters
-from redmine_mailbridge.tasks.update.requesters.field_history import last_change
+from redmine_mailbridge.store.notices import NewNotice
+from redmine_mailbridge.tasks.update.requesters.field_history import FieldChange, last_change
 from redmine_mailbridge.tasks.update.requesters.requester_field_guard import RequesterFieldGuard
 from redmine_mailbridge.tasks.update.requesters.requester_fields import FieldValue, RequesterFields
 
@@ -44,7 +46,7 @@ class RequesterCorrector:
         address, problem = self._fields.address(field.value)
         if address is None:
             if problem:
-                self._guard.report(issue_data, origin, field.id, field.value, f"it {problem}")
+                self._guard.report(origin, self._last(issue_data, field), f"it {problem}")
             return origin.sender
         first = mailable(Address("", _written(intent, field.id)))
         written = first.key if first is not None else ""
@@ -52,37 +54,55 @@ class RequesterCorrector:
             self._requesters.saw_in_field(origin.mail_id, address.key, written)
             return origin.sender
         is_new = self._requesters.is_new_in_field(origin.mail_id, address.key, written)
-        if not is_new or self._guard.refuses(issue_data, origin, field.id, field.value):
+        if not is_new or self._guard.refuses(issue_data, origin, self._last(issue_data, field)):
             return origin.sender
         changed = self._requesters.set_by_field(origin.mail_id, address.key, written)
         return address.key if changed else origin.sender
 
-    def _of_begun(self, issue_data: Mapping[str, Any], field: FieldValue | None, origin: IssueOrigin) -> str:
-        """The requester of a conversation that began in Redmine. A value counts once; one that names no address ends
-        the answers until there is another, whoever set it. An address that somebody set who may not does not count.
-        """
-        value = field.value if field is not None else ""
-        if not self._fields.is_new(issue_data, origin, self._begun.entry_requesters(origin.issue)):
-            return origin.sender
-        address, problem = self._fields.address(value)
-        requester = address.key if address is not None else ""
-        if field is not None and self._is_refused(issue_data, origin, field, requester):
-            change = last_change(issue_data.get("journals", ()), field.id)
-            self._begun.refuse(origin.issue, value, int(change["id"]) if change is not None else None)
-            log.info("conversation.requester_refused", issue=origin.issue, mailbox=origin.mailbox)
-            return origin.sender
-        notices = [self._fields.notice(field, problem)] if field is not None and problem else []
-        self._begun.change(origin.issue, requester, value, notices)
-        log.info("conversation.requester_changed", issue=origin.issue, mailbox=origin.mailbox, problem=problem)
-        return requester
+    @staticmethod
+    def _last(issue_data: Mapping[str, Any], field: FieldValue) -> FieldChange | None:
+        """The newest change of a field, if it made the field hold what it holds; None if the history lacks it."""
+        change = last_change(issue_data.get("journals", ()), field.id)
+        return change if change is not None and change.value == field.value else None
 
-    def _is_refused(
-        self, issue_data: Mapping[str, Any], origin: IssueOrigin, field: FieldValue, requester: str
-    ) -> bool:
-        """May whoever set the field of an issue not make this address its requester?"""
-        if not requester or comparable(requester) == comparable(origin.sender):
-            return False
-        return self._guard.refuses(issue_data, origin, field.id, field.value)
+    def _of_begun(self, issue_data: Mapping[str, Any], field: FieldValue | None, origin: IssueOrigin) -> str:
+        """The requester of a conversation that began in Redmine, after the changes of the field since it was last read.
+        Each counts once; one to no address ends the answers until there is another, whoever made it. One to another
+        address, by somebody who may not, does not count.
+        """
+        others = self._begun.entry_requesters(origin.issue)
+        if not self._fields.is_new(issue_data, origin, others):
+            return origin.sender
+        if field is None:
+            return self._change(origin, "", "")
+        unseen: list[FieldChange | None] = [*self._fields.unseen(issue_data, origin, field, others)]
+        requester, notices, refused, counts = origin.sender, list[NewNotice](), list[int](), False
+        for change in unseen or [self._last(issue_data, field)]:
+            value = change.value if change is not None else field.value
+            address, problem = self._fields.address(value)
+            is_same = address is not None and comparable(address.key) == comparable(requester)
+            if address is not None and not is_same and self._guard.refuses(issue_data, origin, change):
+                refused += [change.number] if change is not None else []
+                continue
+            requester, counts = address.key if address is not None else "", True
+            notices = [self._fields.notice(replace(field, value=value), problem)] if problem else []
+        if counts:
+            return self._change(origin, requester, field.value, notices, refused)
+        self._begun.refuse(origin.issue, field.value, refused)
+        log.info("conversation.requester_refused", issue=origin.issue, mailbox=origin.mailbox)
+        return origin.sender
+
+    def _change(
+        self,
+        origin: IssueOrigin,
+        requester: str,
+        value: str,
+        notices: Sequence[NewNotice] = (),
+        refused: Sequence[int] = (),
+    ) -> str:
+        self._begun.change(origin.issue, requester, value, notices, refused=refused)
+        log.info("conversation.requester_changed", issue=origin.issue, mailbox=origin.mailbox, named=bool(requester))
+        return requester
 
 
 def _written(intent: WriteIntent | None, field: int) -> str:

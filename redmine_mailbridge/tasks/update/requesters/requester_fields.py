@@ -4,6 +4,7 @@ when. Pure.
 
 import hashlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from redmine_mailbridge.mail.mime.address_syntax import without_subaddress
@@ -12,7 +13,7 @@ from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.store.issue_copy import IssueOrigin
 from redmine_mailbridge.store.notices import NewNotice
-from redmine_mailbridge.tasks.update.requesters.field_history import changes_of, last_change
+from redmine_mailbridge.tasks.update.requesters.field_history import FieldChange, changes_of, last_change
 from redmine_mailbridge.util.dataclass import dataclass
 
 
@@ -87,14 +88,9 @@ class RequesterFields:
         field = self.value(mailbox, issue_data)
         named = {entry: address for entry, address in others.items() if address}
         if field is not None:
-            changes = {
-                int(entry["id"]): change
-                for entry in issue_data.get("journals", ())
-                for change in changes_of(entry, field.id)
-            }
-            values = {entry: str(change.get("new_value") or "") for entry, change in changes.items()}
-            values |= {max(changes): field.value} if changes else {}
-            first = str(changes[min(changes)].get("old_value") or "") if changes else field.value
+            changes = self.changes(issue_data, field)
+            values = {change.number: change.value for change in changes}
+            first = changes[0].before if changes else field.value
             counting = {entry: value for entry, value in values.items() if others.get(entry) != ""}
             named = {0: first} | counting | named
         entry = max((entry for entry in named if journal is None or entry <= journal), default=0)
@@ -106,10 +102,33 @@ class RequesterFields:
         """
         field = self.value(mailbox, issue_data)
         newest = last_change(issue_data.get("journals", ()), field.id) if field is not None else None
-        if field is None or newest is None or int(newest["id"]) <= journal:
+        if field is None or newest is None or newest.number <= journal or newest.user == but:
             return None
-        is_own = int((newest.get("user") or {}).get("id", 0)) == but
-        return None if is_own else self.address(field.value)[0]
+        return self.address(field.value)[0]
+
+    def changes(self, issue_data: Mapping[str, Any], field: FieldValue) -> list[FieldChange]:
+        """Given an issue from the API and its requester field, return the changes of the field, oldest first; the last
+        with the value that the field has.
+        """
+        changes = changes_of(issue_data.get("journals", ()), field.id)
+        return [*changes[:-1], *(replace(newest, value=field.value) for newest in changes[-1:])]
+
+    def unseen(
+        self, issue_data: Mapping[str, Any], origin: IssueOrigin, field: FieldValue, others: Mapping[int, str]
+    ) -> list[FieldChange]:
+        """Given an issue whose field is new (`is_new`), return the changes of it since it was last read, oldest first,
+        and since the newest of the other entries.
+        """
+        seen = origin.begun.field if origin.begun is not None else ""
+        is_back = field.value == seen
+        unseen: list[FieldChange] = []
+        for change in reversed(self.changes(issue_data, field)):
+            if change.number <= max(others, default=0) or (change.value == seen and not is_back):
+                break
+            unseen.append(change)
+            if change.before == seen and not is_back:
+                break
+        return unseen[::-1]
 
     def is_new(self, issue_data: Mapping[str, Any], origin: IssueOrigin, others: Mapping[int, str]) -> bool:
         """Given an issue from the API, what made it a conversation, and what its entries say apart from the field, has

@@ -371,6 +371,30 @@ def test_who_may_change_the_field(allowed: HelpDesk) -> None:
     assert [note] == private_notes(allowed)
 
 
+def test_several_changes_of_the_field_at_once(allowed: HelpDesk) -> None:
+    """Of several changes that the bridge sees at once, the newest counts that somebody made who may; none of the others
+    keeps notes from being mailed.
+    """
+    number = called(allowed)
+    allowed.turn()
+    for address in (LEE, CUSTOMER):
+        allowed.redmine.names(number, CAROL, address)
+    allowed.redmine.writes(number, BOB, "One.")
+    for _ in range(2):
+        allowed.turn()
+    assert [(KIM, "One.")] == mailed(allowed)
+    assert [True, False] == ["(change 1)" in note for note in private_notes(allowed)]
+    allowed.redmine.names(number, ANNA, LEE)
+    allowed.redmine.names(number, CAROL, KIM)
+    allowed.redmine.names(number, CAROL, CUSTOMER)
+    allowed.redmine.writes(number, BOB, "Two.")
+    for _ in range(2):
+        allowed.turn()
+    allowed.redmine.writes(number, BOB, "Three.")
+    allowed.turn()
+    assert [(LEE, "Two."), (LEE, "Three.")] == mailed(allowed)
+
+
 def test_a_field_that_does_not_count_after_a_command(allowed: HelpDesk) -> None:
     """A change of the field by somebody who may not change recipients does not outdo the command before it."""
     number = called(allowed)
