@@ -29,7 +29,8 @@ HISTORY = st.lists(st.one_of(NAMES, NOTES, NOTES, MAILS, CHANGES, TURN, TURN), m
 @dataclass
 class World(OneIssue):
     """One issue made in Redmine. `requester` is the address that it names, "" if it names none that mail may go to;
-    `early` are the words of notes from before it first named one.
+    `early` are the words of notes from before it first named one, `written_to` whom it named with each word.
+    `replaced` are those whom commands have replaced since the last turn, which get the notes from before.
     """
 
     early: set[str] = field(default_factory=set)
@@ -37,10 +38,13 @@ class World(OneIssue):
     ids: dict[str, str] = field(default_factory=dict)
     has_begun: bool = False
     requester: str = ""
+    written_to: dict[str, str] = field(default_factory=dict)
+    replaced: set[str] = field(default_factory=set)
 
     def note(self, user: int, text: str, *, private: bool = False) -> None:
         self.desk.redmine.writes(1, user, text, private=private)
         self.early |= set() if self.has_begun else {text}
+        self.written_to[text] = self.requester
 
     def act(self, step: tuple[Any, ...]) -> None:
         """Somebody does something."""
@@ -51,9 +55,13 @@ class World(OneIssue):
                 self.requester = value.strip().lower() if value.strip().lower() in {KIM, LEE} else ""
                 self.has_begun = self.has_begun or (not before and bool(self.requester))
                 self.early |= set() if self.has_begun else {text}
+                self.written_to[text] = self.requester
+                self.replaced.clear()
             case ("command", value):
-                self.requester, self.has_begun = value, True
-                self.desk.redmine.writes(1, BOB, f"/requester {value}\n{new_word()}")
+                self.replaced |= {self.requester} - {""}
+                self.requester, self.has_begun, text = value, True, new_word()
+                self.desk.redmine.writes(1, BOB, f"/requester {value}\n{text}")
+                self.written_to[text] = value
             case ("note", user, private):
                 self.note(user, new_word(), private=private)
             case ("mail", sender, proven):
@@ -78,16 +86,18 @@ class World(OneIssue):
             mail = parsed(raw)
             text = text_of(mail)
             readers = people(mail["To"], mail["Cc"])
-            named = {self.requester}
+            named = {self.requester, *self.replaced}
             words = set(WORD.findall(text))
             assert public, "a mail about a private issue"
             assert to in named, f"{to}, whom the issue does not name"
-            assert set() == readers - named
+            assert {to} == readers
+            assert {to} >= {self.written_to[word] for word in words}, "words that were written to another one"
             assert set() == words - shown, "words of a private note"
             assert set() == words & self.early, "history"
             self.sent.update((to, word) for word in words)
             self.ids[to] = str(mail["Message-ID"])
         self.desk.post.taken.clear()
+        self.replaced.clear()
         assert all(count == 1 for count in self.sent.values()), "a note was mailed twice"
 
 
@@ -128,13 +138,16 @@ def test_only_whom_the_issue_names(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=CHECKS)
 @given(history=st.lists(st.one_of(NAMES, COMMANDS, NOTES, NOTES, MAILS, CHANGES, TURN, TURN), min_size=3, max_size=12))
+@example(history=[("turn",), ("command", KIM), ("command", LEE)])
 @example(history=[("note", BOB, False), ("command", KIM), ("names", LEE, True), ("note", BOB, False), ("turn",)])
 @example(history=[("names", KIM, True), ("turn",), ("command", LEE), ("names", KIM, True), ("note", BOB, False)])
 @example(history=[("command", KIM), ("names", "", True), ("turn",), ("command", LEE), ("turn",), ("names", "", True)])
 def test_only_whom_the_issue_names_by_field_or_command(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, server: Post, history: list[Any]
 ) -> None:
-    """The same where commands name requesters, too: each mail goes to whom the newer of both names at that moment."""
+    """The same where commands name requesters, too: each mail goes to whom the newer of both names at that moment, or
+    did until another command followed in the same turn.
+    """
     server.taken.clear()
     issue = {"requester_field": "Requester", "conversations_from_redmine": True, "answer_refused": False}
     answers = QUIET | {"command_roles": ["Agent"]}
