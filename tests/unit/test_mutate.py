@@ -29,6 +29,7 @@ def doubled(number: int | None, *, times: int = 2) -> int:
     return Sum((number or 0) * times).number
 """
 UNTESTED = "def is_late(hours: int) -> bool:\n    return hours > 8\n"
+STARS = "def with_size(values):\n    return {**values, 'size': 8}\n"
 TESTS = """
 from redmine_mailbridge.tiny import late, sums
 
@@ -94,6 +95,18 @@ def test_a_change_that_no_test_notices_is_named_with_its_line_and_one_that_is_no
     assert "survived: redmine_mailbridge/tiny/late.py:2: return hours > 8  =>  return hours > 9" in survivors
     assert [] == [line for line in survivors if "sums.py" in line]
     assert before == _texts(tree), "the checkout itself stays as it is"
+
+
+@pytest.mark.parametrize("size", ["1", "2"])
+def test_a_change_that_is_no_python_is_not_counted(tree: Path, size: str) -> None:
+    """Nothing else can stand for the two stars: in their place the other place is taken, if it was not already."""
+    (tree / "redmine_mailbridge" / "tiny" / "sums.py").write_text(STARS, "utf-8")
+    (tree / "redmine_mailbridge" / "tiny" / "late.py").unlink()
+    (tree / "tests" / "unit" / "tiny" / "test_tiny.py").write_text("def test_nothing():\n    pass\n", "utf-8")
+    ran = _mutate(tree, "--sample", size)
+    figures, *survivors = ran.stdout.splitlines()
+    assert figures.startswith("tiny: 1 of 1 mutants tried: 0 killed, 1 survived"), ran.stderr
+    assert [True] == ["=>  return {**values, 'size': " in line for line in survivors]
 
 
 def test_what_was_tried_before_is_not_tried_again_until_its_module_changes(tree: Path) -> None:

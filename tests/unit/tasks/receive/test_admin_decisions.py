@@ -226,6 +226,16 @@ def test_before_a_mail_leaves_its_issue_it_is_said_what_becomes_of_that(store: S
     assert any("to be moved from #7 to #9 by anna" in line for line in lines(store, made))
 
 
+def test_a_mail_of_which_redmine_took_only_the_issue_does_not_leave_it(store: Store) -> None:
+    """Its further note was refused: a person who has it filed elsewhere closes no issue."""
+    put(store, number := keep(store, 1), State.WRITE_PENDING)
+    store.wrote(number, "{}", issue=7, created=True, number_again=False, journal=None)
+    put(store, number, State.REJECTED)
+    (row,) = MessageQueries(store.database).messages(MessageFilter(ids=[number]))
+    assert (State.REJECTED, 7) == (row.state, row.created_issue)
+    assert (True, "") == ((one := result(store, number, Decision.FILE, issue=9)).ok, one.hint)
+
+
 def test_a_mail_in_redmine_that_cannot_be_moved(store: Store) -> None:
     """Not to where it is, not while it moves, not a copy, and not from an issue that others have written to."""
     make(store, made := keep(store, 1), 7)

@@ -296,6 +296,9 @@ def test_one_mail_directly_and_changed_on_the_way(boxes: Boxes, other: bytes, fi
     boxes.receive()
     assert 1 == len(boxes.fake.issues)
     assert [State.DONE, State.DONE] == boxes.states()
+    with boxes.fake.application() as made:
+        lines = [step.line for step in made.message_queries.steps(2)]
+    assert "copy of mail 1 with text added by a list or gateway" in lines
 
 
 def test_in_two_mailboxes_one_of_which_is_on_the_list(boxes: Boxes) -> None:

@@ -61,6 +61,43 @@ def test_who_takes_part_in_an_issue(fake: FakeRedmine, plan: Plan, expected: set
     assert expected == set(found) - {"zoe@elsewhere.example"}
 
 
+@pytest.mark.parametrize(
+    ("sender", "expected"),
+    [
+        ("Kim <kim@c.example>", None),
+        ("Anna <anna@example.com>", "kim@c.example"),
+        ("Zoe <zoe@x.example>", "kim@c.example"),
+    ],
+)
+def test_who_asks_is_recorded_if_it_is_not_the_sender(fake: FakeRedmine, sender: str, expected: str | None) -> None:
+    fake.server.append(mail("Printer"))
+    fake.receive()
+    reply = mail("Re: Printer", sender=sender)
+    with fake.application() as made:
+        row = stored(fake, made, reply)
+        executor_of(made).execute(row, NOTE, "desk", parse(reply), Issue(1, "desk", "Printer"))
+        (row,) = made.message_queries.messages(MessageFilter(ids=[row.id]))
+    assert expected == row.requester
+
+
+def test_a_private_note_that_its_author_may_not_write_names_the_author(fake: FakeRedmine) -> None:
+    """The key's own user writes it, who may; else nobody would know whose words they are."""
+    fake.users = {"anna": 5}
+    fake.server.append(mail("Printer"))
+    fake.receive()
+    reply = mail("Re: Printer", sender="Anna <anna@example.com>")
+    plan = replace(NOTE, private_note=True, act_as="anna", requester=Address("Anna", "anna@example.com"))
+    with fake.application() as made:
+        row = stored(fake, made, reply)
+        executor_of(made).execute(row, plan, "desk", parse(reply), Issue(1, "desk", "Printer"))
+        lines = [step.line for step in made.message_queries.steps(row.id)]
+    (note,) = fake.issues[0]["journals"]
+    assert ("Mail Bridge", True, True) == (
+        note["user"]["name"], "anna@example.com" in note["notes"], note["notes"].endswith("\n\nAgain.")
+    )  # fmt: skip
+    assert "anna may not write private notes here: written by the bridge's own user" in lines
+
+
 def test_an_issue_is_looked_for_as_that_of_the_user_who_wrote_it(fake: FakeRedmine) -> None:
     """Whatever user has the sender's address."""
     fake.users = {"anna": 5, "tickets": 6}

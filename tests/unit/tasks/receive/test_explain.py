@@ -26,6 +26,7 @@ def test_a_mail_is_explained_by_the_settings_of_the_mailbox_that_it_is_for() -> 
     found = explain(planner, mail("Printer", to="support@example.com"), "support")
     assert ("Printer", Action.CREATE, "desk") == (found.message.subject, found.plan.action, found.plan.project)
     assert any("desk" in line for line in found.lines)
+    assert not found.message.truncated
     held = explain(planner, mail("Printer", to="sales@example.com"), "sales")
     assert Action.HOLD is held.plan.action
     assert any("hold" in line for line in held.lines)

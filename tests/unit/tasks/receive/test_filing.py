@@ -127,6 +127,25 @@ def test_a_copy_that_is_there(fake: FakeRedmine, server: OddImap, command: str, 
     _filed_once(fake, server, command, wish)
 
 
+def test_a_copy_of_a_mail_that_was_tried_again(fake: FakeRedmine, server: OddImap) -> None:
+    """It is copied from the failure folder, the connection breaks, and no second copy is made."""
+    server.capabilities = OLD
+    box = fake.settings.mailboxes["desk"]
+    refusing = box.model_copy(update={"issue": box.issue.model_copy(update={"unknown_sender": "refuse"})})
+    fake.settings = fake.settings.model_copy(update={"mailboxes": {"desk": refusing}})
+    server.append(letter("Again"))
+    assert one_pass(fake) is None
+    assert (0, 1) == (len(server.contents()), len(server.contents("Failed")))
+    fake.settings = fake.settings.model_copy(update={"mailboxes": {"desk": box}})
+    with fake.application() as made:
+        assert made.store.retry(1)
+    cuts = iter([DO_AND_HANG_UP])
+    server.wish = lambda line: next(cuts, None) if line.startswith("UID COPY") else None
+    for hours in range(3):
+        later(fake, hours)
+    assert (["Again"], 0, 1) == (subjects(fake), len(server.contents("Failed")), len(server.contents("Processed")))
+
+
 @pytest.mark.fault("C5")
 @pytest.mark.parametrize("capabilities", [OLD, OLDER])
 def test_a_copy_that_another_process_made(server: OddImap, capabilities: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.settings.models import Settings
 from tests.product import mail, message_id_of
-from tests.unit.tasks.fake_redmine import FakeRedmine, open_fake_redmine
+from tests.unit.tasks.fake_redmine import PROJECT, FakeRedmine, open_fake_redmine
 
 ANNA = "Anna Agent <anna@example.com>"
 LONG = "".join(f"word{number} of a long text\n" for number in range(200))
@@ -160,6 +160,8 @@ def test_a_long_text_where_no_txt_is_taken(fake: FakeRedmine) -> None:
     assert [] == [word for word in (*LONG.split(), *subject.split()) if word not in found]
     assert max(len(note.encode()) for note in notes(fake)) <= 1000
     assert 1 == found.count("word150 of")
+    heads = [note.partition("\n")[0].rpartition(" of it")[2] for note in notes(fake)]
+    assert [f" ({number} of {len(heads)})" for number in range(1, 1 + len(heads))] == heads
     assert not any("whole in a file" in line for line in fake.lines(fake.rows()[0]))
 
 
@@ -205,14 +207,19 @@ def test_a_file_name_that_the_database_does_not_take(fake: FakeRedmine) -> None:
 # ---------------------------------------------------------------------- fields
 
 
-def test_a_keyword_line_that_redmine_drops(fake: FakeRedmine) -> None:
+@pytest.mark.parametrize("line", ["Priority: Normal", "Start date: 2026-01-05", "Color: red"])
+def test_a_keyword_line_that_redmine_drops(fake: FakeRedmine, line: str) -> None:
     """A line that was taken out of the text, and set nothing, stands in a note."""
+    field = {"id": 3, "name": "Color", "customized_type": "issue", "field_format": "string", "trackers": [{"id": 1}]}
+    fake.pages["/custom_fields.json"] = {"custom_fields": [field]}
+    for path in ("/projects/desk.json", "/projects/7.json"):
+        fake.pages[path] = {"project": PROJECT | {"issue_custom_fields": [{"id": 3, "name": "Color"}]}}
     change(fake, allow_override="all", keywords_from="anyone")
-    fake.server.append(mail("Words", "Please.\n\nPriority: Normal\n"))
+    fake.server.append(mail("Words", f"Please.\n\n{line}\n"))
 
     assert [State.DONE] == finish(fake)
     assert ("Please.", 1) == (fake.issues[0]["description"].split()[-1], len(notes(fake)))
-    assert "`Priority: Normal`" in notes(fake)[0]
+    assert f"`{line}`" in notes(fake)[0]
 
 
 def test_a_keyword_line_that_redmine_refuses(fake: FakeRedmine) -> None:

@@ -185,3 +185,50 @@ def test_what_the_last_of_many_tries_has_written_is_found_before_the_mail_is_set
     assert ["Start"] == subjects(fake)
     assert (State.DONE, fake.issues[0]["id"]) == (row.state, row.created_issue)
     assert "found after 500 failed attempts" in (row.reason or "")
+
+
+@pytest.mark.parametrize("limit", [0, 2000])
+def test_the_last_of_many_tries_is_looked_for_also_with_a_further_note(fake: FakeRedmine, limit: int) -> None:
+    """The mail is done if that was the last part of it; if others are missing, it is not, and lies with the failed."""
+    values = fake.settings.model_dump(exclude_unset=True)
+    values["mailboxes"]["desk"]["issue"]["description_limit"] = limit
+    fake.settings = Settings.model_validate(values)
+    fake.describes = lambda _text: ""
+    fake.refuses = lambda _name: "txt is not allowed"
+    fake.answers = [(201, ""), (502, "written")]
+    fake.server.append(mail("Start", "Many words of a text.\n" * 200))
+    fake.receive()
+    assert ([State.WRITE_PENDING], 1) == (ended(fake), len(fake.issues[0]["journals"]))
+    with fake.application() as made, made.store.database.write() as db:
+        db.exec_driver_sql("UPDATE mail SET tries = 500")
+    fake.receive()
+    assert ([State.FAILED if limit else State.DONE], 1) == (ended(fake), len(fake.issues[0]["journals"]))
+
+
+def test_another_note_of_the_same_user_is_not_taken_for_the_lost_one(fake: FakeRedmine) -> None:
+    """The request was lost, and somebody has written with the bridge's key meanwhile."""
+    first = mail("Start")
+    fake.server.append(first)
+    fake.receive()
+    fake.answers = [(502, "")]
+    fake.server.append(mail("Re: Start", "The reply.\n", In_Reply_To=message_id_of(first)))
+    fake.receive()
+    fake.note(fake.issues[0], {"notes": "A script was here."}, {"id": 1, "name": "Mail Bridge"})
+    fake.receive()
+    texts = [journal["notes"].rpartition("\n\n")[2] for journal in fake.issues[0]["journals"]]
+    assert (["A script was here.", "The reply."], [State.DONE] * 2) == (texts, ended(fake))
+
+
+def test_a_note_that_may_be_there_is_not_written_again_while_its_issue_is_hidden(fake: FakeRedmine) -> None:
+    """Whether it was written cannot be seen: a person has to look."""
+    first = mail("Start")
+    fake.server.append(first)
+    fake.receive()
+    fake.answers = [(502, "written")]
+    fake.server.append(mail("Re: Start", "The reply.\n", In_Reply_To=message_id_of(first)))
+    fake.receive()
+    fake.reads = lambda url: (403, {}, "") if "/issues/1.json" in url else None
+    for _ in range(3):
+        fake.receive()
+    assert ([State.DONE, State.REJECTED], 1) == (ended(fake), len(fake.issues[0]["journals"]))
+    assert ["Start"] == subjects(fake)

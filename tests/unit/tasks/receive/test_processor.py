@@ -103,6 +103,21 @@ def test_who_wrote_the_mail_that_is_answered_is_known(fake: FakeRedmine) -> None
         reply = made.planner.read(mail("Re: First", In_Reply_To=message_id_of(first)), "desk")
         _, facts = made.planner.plan(reply, "desk")
     assert [(1, "kim@c.example")] == [(one.issue, one.sender) for one in facts.known.values()]
+    assert 0 == facts.issues[1].noted, "there is no note yet"
+
+
+def test_an_answer_to_a_third_party_is_known_as_one_although_its_issue_is_hidden(fake: FakeRedmine) -> None:
+    """Else it would become an issue that everybody sees."""
+    first, other = mail("First", sender=KIM), mail("Second", sender=KIM)
+    arrives(fake, first, other)
+    with fake.application() as made, made.store.database.write() as db:
+        db.exec_driver_sql("UPDATE mail SET third_party = 1 WHERE id = 1")
+    fake.reads = lambda url: (403, {}, "") if "/issues/1.json" in url else None
+    with fake.application() as made:
+        for raw, expected in ((first, {message_id_of(first).strip("<>")}), (other, set())):
+            reply = made.planner.read(mail("Re: First", In_Reply_To=message_id_of(raw)), "desk")
+            _, facts = made.planner.plan(reply, "desk")
+            assert expected == facts.third_party_ids
 
 
 # ---------------------------------------------------------------------- replies that wait
@@ -128,10 +143,17 @@ def test_a_reply_waits_for_the_update_task_where_that_has_a_schedule_of_its_own(
 # ---------------------------------------------------------------------- spam
 
 
-@pytest.mark.parametrize(("folder", "expected"), [(None, "Junk"), ("Spam", "Spam")])
-def test_spam_is_filed_as_junk(fake: FakeRedmine, folder: str | None, expected: str) -> None:
-    """It goes to the folder of the settings, else to the account's own, and becomes no issue."""
-    fake.server.create("Junk")
+@pytest.mark.parametrize(("folder", "own", "expected"), [
+    (None, None, "Junk"), (None, "Bulk", "Bulk"), ("Spam", None, "Spam"), ("Spam", "Bulk", "Spam"),
+])  # fmt: skip
+def test_spam_is_filed_as_junk(
+    fake: FakeRedmine, monkeypatch: pytest.MonkeyPatch, folder: str | None, own: str | None, expected: str
+) -> None:
+    """It goes to the folder of the settings, else to the account's own, else to one that is made, and becomes no
+    issue.
+    """
+    monkeypatch.setattr(MemoryMailbox, "junk", lambda _mailbox: own)
+    fake.server.create(*([own] if own else []))
     reading = {"trusted_authserv_ids": ["mx.example.com"]}
     change(fake, senders={"spam": "junk"}, reading=reading, **({"junk_folder": folder} if folder else {}))
     said = b"X-Spam-Flag: YES\nReceived: from c.example by mx.example.com; Mon, 5 Jan 2026 10:00:00 +0000\n"
@@ -349,6 +371,23 @@ def test_a_store_that_fails_in_the_middle_is_said_in_its_words(fake: FakeRedmine
     assert [(State.DONE, 0)] == [(row.state, row.tries) for row in fake.rows()]
 
 
+def test_while_the_server_wants_to_be_left_alone_what_is_stored_is_processed(fake: FakeRedmine) -> None:
+    """Nothing is asked of it; the mail is filed by the next pass that goes there."""
+    fake.always = lambda _body: (502, "")
+    fake.server.append(mail("Printer"))
+    with fake.application() as made:
+        once(made)
+        fake.always = lambda _body: None
+        with made.store.database.write() as db:
+            db.exec_driver_sql("UPDATE mail SET next_try_at = 0")
+        fake.server.down = "throttled"
+        assert None is made.receivers[0].once(server=False).error
+        assert (["Printer"], 1) == ([one["subject"] for one in fake.issues], len(fake.server.contents("INBOX")))
+        fake.server.down = ""
+        once(made)
+    assert (0, 1) == (len(fake.server.contents("INBOX")), len(fake.server.contents("Processed")))
+
+
 # ---------------------------------------------------------------------- folders
 
 
@@ -388,6 +427,16 @@ def test_the_folders_for_filing_are_there_before_the_first_mail(fake: FakeRedmin
     assert {box.success_folder, box.failure_folder}.isdisjoint(fake.server.folders)
     fake.receive()
     assert {box.success_folder, box.failure_folder} <= fake.server.folders.keys()
+
+
+def test_the_folders_for_filing_are_asked_for_once_by_a_process(fake: FakeRedmine) -> None:
+    """One that somebody removes later comes back with the first mail that is filed there."""
+    with fake.application() as made:
+        once(made)
+        del fake.server.folders["Failed"], fake.server.folders["Processed"]
+        fake.server.append(mail("Printer"))
+        once(made)
+    assert (1, False) == (len(fake.server.contents("Processed")), "Failed" in fake.server.folders)
 
 
 def test_a_complete_mail_may_lie_where_the_server_removes_it(fake: FakeRedmine) -> None:

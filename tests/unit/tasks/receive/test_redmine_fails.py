@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import time_machine
+from structlog.testing import capture_logs
 
 from redmine_mailbridge.cli.output import apply_decision
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.tasks.receive import settle
+from redmine_mailbridge.tasks.receive.once import IN_HAND_TRIES
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from redmine_mailbridge.tasks.service.service import _away
 from redmine_mailbridge.tasks.service.task_runner import TaskRunner
@@ -73,6 +75,48 @@ def test_one_request_is_never_taken(fake: FakeRedmine, answer: tuple[int, str]) 
     state, reason = state_of(fake, "Blocked")
     assert State.FAILED is state
     assert f"({answer[0]})" in reason
+
+
+def test_what_the_last_request_of_the_last_try_has_written_is_found(fake: FakeRedmine) -> None:
+    """Redmine answers 500 and has written it all the same: the mail is looked for once more before it is set aside."""
+    asked = 0
+
+    def always(body: str) -> tuple[int, str] | None:
+        nonlocal asked
+        if "Fails" not in body:
+            return None
+        asked += 1
+        return 500, "written" if last_try and asked == IN_HAND_TRIES else ""
+
+    fake.always = always
+    fake.server.append(mail("Fails"))
+    last_try = False
+    for number in range(6):
+        fake.server.append(mail(f"Good {number}"))
+        fake.receive()
+        (row,) = [row for row in fake.rows() if row.subject == "Fails"]
+        last_try, asked = row.tries == 2, 0
+    assert (State.DONE, 1) == (row.state, sum(issue["subject"] == "Fails" for issue in fake.issues))
+
+
+def test_a_fault_of_the_bridge_s_own_concerns_one_mail(fake: FakeRedmine) -> None:
+    """An answer that is not as it should be: the mail is tried as often as any other, and said to be no mail's fault;
+    nothing of the mail stands in the log.
+    """
+    start = mail("Start")
+    fake.server.append(start)
+    fake.receive()
+    fake.reads = lambda url: (200, {}, '{"issue": {"id": 1}}') if "/issues/1.json" in url else None
+    fake.server.append(mail("Re: Start", "Secret words.\n", In_Reply_To=message_id_of(start)))
+    with capture_logs() as logs:
+        with_good_ones(fake, 4)
+    assert [f"Good {number}" for number in range(4)] == goods(fake)
+    state, reason = state_of(fake, "Re: Start")
+    assert State.FAILED is state
+    assert reason.startswith("failed after 3 attempts: internal error (")
+    faults = [line for line in logs if line["event"] == "mail.fault"]
+    assert (3, {2}) == (len(faults), {line["id"] for line in faults})
+    assert "Secret" not in str(faults)
 
 
 @pytest.mark.fault("B7")

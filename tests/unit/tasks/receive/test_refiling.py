@@ -85,6 +85,15 @@ def test_refused_again(boxes: Boxes) -> None:
     assert "left in Failed" == boxes.rows()[0].filed_to
 
 
+def test_in_a_folder_that_the_settings_no_longer_name(boxes: Boxes) -> None:
+    """What lies there is no longer the bridge's to move."""
+    server = refused(boxes, mail("Again"))
+    boxes.change("desk", failure_folder="Broken")
+    retry(boxes, 1)
+    assert (["Again"], 1) == (boxes.subjects(), len(server.contents("Failed")))
+    assert "no longer in INBOX, so nothing to do" == boxes.rows()[0].filed_to
+
+
 def test_moved_by_hand(boxes: Boxes) -> None:
     """A mail that somebody has taken out of the failure folder is left where it is, and its record says so."""
     server = refused(boxes, mail("Again"))
@@ -95,14 +104,15 @@ def test_moved_by_hand(boxes: Boxes) -> None:
     assert "no longer in INBOX, so nothing to do" == boxes.rows()[0].filed_to
 
 
-def test_several_that_are_alike(boxes: Boxes) -> None:
+@pytest.mark.parametrize("number", [1, 2])
+def test_several_that_are_alike(boxes: Boxes, number: int) -> None:
     """Of two mails of one size and second the one is moved that was tried again."""
-    first, second = mail("Mail A", "Text A.\n"), mail("Mail B", "Text B.\n")
-    server = refused(boxes, first, second)
+    mails = [mail(f"Mail {one}", message_id=f"<{one}@elsewhere.example>") for one in "AB"]
+    server = refused(boxes, *mails)
     for kept in server.folders["Failed"].mails.values():
         kept.received_at = server.folders["Failed"].mails[1].received_at
-    retry(boxes, 2)
-    assert [second] == [one for _, _, one in server.contents("Processed")]
+    retry(boxes, number)
+    assert [mails[number - 1]] == [one for _, _, one in server.contents("Processed")]
 
 
 @pytest.mark.fault("C4")

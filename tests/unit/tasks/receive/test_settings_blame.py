@@ -143,10 +143,13 @@ def test_a_note_in_a_project_that_no_setting_names_is_the_mail_s_own_fault(
 
 
 def test_before_a_decision_and_where_nothing_was_to_be_written_the_settings_are_not_to_blame(
-    fitness: SettingsFitness,
+    fitness: SettingsFitness, fake: FakeRedmine
 ) -> None:
-    assert () == blamed(fitness, None)
-    assert () == blamed(fitness, replace(NEW, action=Action.IGNORE))
+    """Although Redmine takes no issue at all."""
+    fake.wrong = lambda _values: ["Customer cannot be blank"]
+    error = RedmineRefused("no", messages=("Customer cannot be blank",))
+    assert () == blamed(fitness, None, error)
+    assert () == blamed(fitness, replace(NEW, action=Action.IGNORE), error)
 
 
 def test_a_project_that_is_gone_is_named(fitness: SettingsFitness, fake: FakeRedmine) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail_state import State
@@ -264,6 +265,36 @@ def test_a_mail_of_a_paused_mailbox_asks_redmine_nothing(fake: FakeRedmine) -> N
         made.receivers[0].once()
     assert {"Second"} <= set(asked)
     assert [State.STORED, State.HELD, State.STORED] == states(fake)
+
+
+def test_the_settings_are_tried_before_the_mail_that_paused_its_mailbox(fake: FakeRedmine) -> None:
+    """Nothing of the mail is sent again until Redmine takes an issue with the values of the settings alone."""
+    asked: list[str] = []
+
+    def wrong(values: dict[str, Any]) -> list[str]:
+        asked.append(values["subject"])
+        return ["Customer cannot be blank"]
+
+    fake.wrong = wrong
+    fake.server.append(mail("Waits"))
+    fake.receive(hurry=False)
+    assert "Waits" in asked
+    asked.clear()
+    (outcome,) = fake.receive(hurry=False)
+    assert (State.STORED, True) == (outcome.state, "Customer cannot be blank" in outcome.line)
+    assert asked
+    assert "Waits" not in asked
+
+
+def test_the_end_of_a_pause_is_logged(fake: FakeRedmine) -> None:
+    """With how many mails go on."""
+    project(fake, status=5)
+    fake.server.append(mail("First"), mail("Second"))
+    fake.receive(hurry=False)
+    project(fake)
+    with capture_logs() as logs:
+        fake.receive(hurry=False)
+    assert ["desk"] == [one["paused"] for one in logs if one["event"] == "mailbox.resumed"]
 
 
 def test_the_text_format_is_asked_for_when_a_mail_has_paused_its_mailbox(

@@ -93,3 +93,12 @@ def test_a_machine_without_a_boot_id_counts_by_the_wall_clock(monkeypatch: pytes
         assert None is settle.seconds_since(json.dumps({"sent": ["", time.time() + 3600]}))
     finally:
         settle._boot.cache_clear()
+
+
+def test_the_seconds_that_are_left_are_never_below_none() -> None:
+    """A request whose time is over is not waited for; it stays with the time at which it was sent."""
+    boot, at = settle.now()
+    kept: list[object] = []
+    assert 0.0 == settle.seconds_left(json.dumps({"sent": [boot, at - 60.0]}), 30.0, kept.append)
+    assert 0.0 < settle.seconds_left(json.dumps({"sent": [boot, at - 10.0]}), 30.0, kept.append) <= 20.0
+    assert [] == kept

@@ -3,6 +3,7 @@
 import datetime as dt
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,14 @@ class Unordered(MemoryMailbox):
         return super().list_new(folder, limit=limit)
 
 
+class Timeless(MemoryMailbox):
+    """A server that does not say when a mail came."""
+
+    def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
+        listed = super().list_new(folder, after=after, limit=limit)
+        return tuple(replace(one, received_at=None) for one in listed)
+
+
 def letters(count: int) -> list[bytes]:
     return [f"Subject: {number}\r\nMessage-ID: <{number}@x.example>\r\n\r\n".encode() for number in range(count)]
 
@@ -62,6 +71,18 @@ def test_the_question_says_how_many_mails_lie_there(store: Store, count: int, wo
     with pytest.raises(StartUndecided) as error:
         uids(fetcher(MemoryMailbox(server), store, start_from=None))
     assert str(error.value).startswith(words)
+    assert 'or start_from = "now"' in str(error.value)
+
+
+def test_where_no_time_of_receipt_is_known_the_question_leaves_one_answer(store: Store) -> None:
+    """What lies there and what comes cannot be told apart: it is moved away, or all of it is imported."""
+    server = MemoryServer()
+    server.append(*letters(2))
+    with pytest.raises(StartUndecided) as error:
+        uids(fetcher(Timeless(server), store, start_from=None))
+    assert 'start_from = "all"' in str(error.value)
+    assert 'start_from = "now"' not in str(error.value)
+    assert "first move away the mail that is not to be imported" in str(error.value)
 
 
 @pytest.mark.parametrize("files_at_the_end", [False, True])
@@ -131,15 +152,17 @@ def test_what_a_maildrop_left_lying_is_not_judged_again(store: Store) -> None:
     assert {"1"} == store.left("memory", "INBOX")
 
 
-def test_a_number_that_another_mail_has_after_a_restore(store: Store) -> None:
+@pytest.mark.parametrize(("later", "expected"), [(0.5, {"4"}), (1, {"3", "4"}), (3600, {"3", "4"})])
+def test_a_number_that_another_mail_has_after_a_restore(store: Store, later: float, expected: set[str]) -> None:
     """The folder was put back from a backup that lacked the last mail, and its number was given again: it is told by
-    the time of receipt, with the mails before it still there.
+    the time of receipt, in seconds, with the mails before it still there.
     """
     server = MemoryServer()
     server.append(*letters(3))
     assert 3 == len(uids(fetcher(MemoryMailbox(server), store)))
+    received_at = server.folders["INBOX"].mails[3].received_at
     server.remove(3)
     server.folders["INBOX"].uid_next = 3
     server.append(b"Subject: in its place\r\n\r\n", b"Subject: new\r\n\r\n")
-    server.folders["INBOX"].mails[3].received_at += dt.timedelta(hours=1)
-    assert {"3", "4"} <= set(uids(fetcher(MemoryMailbox(server), store)))
+    server.folders["INBOX"].mails[3].received_at = received_at + dt.timedelta(seconds=later)
+    assert expected == {"3", "4"} & set(uids(fetcher(MemoryMailbox(server), store)))

@@ -293,3 +293,37 @@ def test_logins_that_are_bounded_blame_no_mail(store: Store, monkeypatch: pytest
                 assert [] == reader.once()
         assert (5, []) == (len(reader.errors), reader.rows())
         assert 1 == len(reader.once())
+
+
+def test_after_three_in_a_row_another_one_decides(store: Store) -> None:
+    """A server that hands out nothing is asked for three of them, and for the newest, in a pass."""
+    with imap(9) as server:
+        server.wish = to_bodies("NO System Error (Failure)")
+        reader = Reader(store, server)
+        assert ([], 1) == (reader.once(), len(reader.errors))
+        asked = [line.split(" ")[2] for line in server.lines if BODY in line]
+        assert {"1", "2", "3", "9"} == {uids for uids in asked if uids.isdecimal()}
+
+
+def test_one_alone_that_the_server_speaks_of_itself_about(store: Store) -> None:
+    """With no other mail beside it, it may be the server: the pass ends at it, and at the third it is passed by."""
+    with imap(1) as server:
+        server.wish = to_bodies("NO [UNAVAILABLE] FETCH Server error")
+        reader = Reader(store, server, fresh=True)
+        assert ([], [], 2) == (reader.once(), reader.once(), len(reader.errors))
+        (row,) = reader.once()
+        assert (State.STORED, None, 2) == (row.state, row.raw, len(reader.errors))
+
+
+def test_a_mail_that_is_gone_is_blamed_on_no_other(store: Store) -> None:
+    """The one that broke the connection was removed: the next one is asked for, and comes."""
+    with imap(1) as server:
+        server.wish = to_bodies(HANG_UP)
+        reader = Reader(store, server, fresh=True)
+        for _ in range(3):
+            assert [] == reader.once()
+        server.wish = lambda _line: None
+        del server.folders["INBOX"][1]
+        server.append(letter(2))
+        reader.once()
+        assert subjects(2) == reader.kept()

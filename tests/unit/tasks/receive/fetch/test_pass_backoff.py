@@ -141,6 +141,14 @@ def test_a_minute_for_nothing_costs_few_commands(clock: Clock) -> None:
     assert 0.0 == backoff.pause
 
 
+def test_passes_that_ask_the_server_nothing_cost_nothing(clock: Clock) -> None:
+    """However many there are within a minute."""
+    backoff = PassBackoff(clock)
+    for _ in range(100):
+        backoff.passed(PassTrigger.AGAIN, did_work=False)
+    assert (0.0, 0.0) == (backoff.pause, backoff.due_pause)
+
+
 @pytest.mark.fault("A17-1")
 def test_the_schedules_own_passes_hold_up_nothing(clock: Clock) -> None:
     """However often the schedule wants a pass, and however little that finds, the server is listened to in between."""

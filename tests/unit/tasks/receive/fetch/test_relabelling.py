@@ -50,6 +50,14 @@ INBOX = frozenset({"INBOX"})
             (("a", "Forms", "b"),),
             id="handed over",
         ),
+        pytest.param(
+            {"a": "x INBOX Forms", "b": "y INBOX"},
+            {"a": "x INBOX", "b": "y INBOX Forms"},
+            {},
+            set(),
+            (),
+            id="a folder of that name in another account",
+        ),
     ],
 )
 def test_relabelling(

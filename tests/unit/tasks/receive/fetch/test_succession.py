@@ -191,6 +191,36 @@ def test_left_out_with_open_mails(boxes: Boxes, *, written: bool) -> None:
     assert ["Unknown", "Waits"] == boxes.subjects()
 
 
+def test_what_becomes_of_the_mail_of_a_mailbox_that_is_left_out_is_told(boxes: Boxes) -> None:
+    """By the pass of another mailbox that finishes it."""
+    with_open_mails(boxes)
+    boxes.add("other")
+    boxes.remove("desk")
+    told = {outcome.row.id: outcome.state for outcome in boxes.receive()}
+    assert {1: State.DONE, 2: State.FAILED} == told
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_left_out_with_a_mail_that_was_not_handed_out(boxes: Boxes, *, stays: bool) -> None:
+    """No mailbox fetches it any more: it is set aside with the reason. Otherwise it is fetched later."""
+    server = boxes.add("desk")
+    server.append(mail("Late"))
+    server.not_handed_out = {1}
+    boxes.receive()
+    assert [(State.STORED, None)] == [(row.state, row.raw) for row in boxes.rows()]
+    server.not_handed_out = set()
+    boxes.add("other")
+    if not stays:
+        boxes.remove("desk")
+    told = [outcome.state for outcome in boxes.receive()]
+    if stays:
+        assert (["Late"], [State.DONE], State.DONE) == (boxes.subjects(), boxes.states(), told[-1])
+    else:
+        assert ([], [State.FAILED], [State.FAILED]) == (boxes.subjects(), boxes.states(), told)
+        expected = 'its content was not fetched, and mailbox "desk" is not in the settings'
+        assert expected == boxes.rows()[0].reason
+
+
 def test_left_out_and_taken_up_under_another_name(boxes: Boxes) -> None:
     """A mailbox that was left out for a while, and comes back under another name, is the same."""
     server = with_open_mails(boxes)
