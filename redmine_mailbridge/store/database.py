@@ -94,8 +94,10 @@ class Database:
         with self.write() as connection:
             one_at_a_time(connection, "migrate")
             present = self._present(connection)
-            if present != HEAD:
-                _upgrade(connection, present)
+            if present is None:
+                _create(connection)
+            elif present != HEAD:
+                upgrade(connection, present)
 
     def _present(self, connection: sa.Connection) -> str | None:
         """The version of the existing tables; None if there are none. Raise StoreError if they cannot be migrated."""
@@ -224,7 +226,26 @@ def _lacking(connection: sa.Connection) -> str:
     return next((f"{column.table.name}.{column.name}" for column in lacking), "")
 
 
-def _upgrade(connection: sa.Connection, present: str | None) -> None:
+_VERSION = sa.Table(
+    "alembic_version",
+    sa.MetaData(),
+    sa.Column("version_num", sa.String(32), nullable=False),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+"""Alembic's own table."""
+
+
+def _create(connection: sa.Connection) -> None:
+    """Given an empty database, create the tables as `upgrade` does, which a test compares: alembic and what it imports
+    take 12 MB of memory.
+    """
+    metadata.create_all(connection, checkfirst=False)
+    _VERSION.create(connection)
+    connection.execute(sa.insert(_VERSION).values(version_num=HEAD))
+
+
+def upgrade(connection: sa.Connection, present: str | None) -> None:
+    """Given tables of a version, None for none, migrate them to HEAD. Raise StoreError if the version is a newer one."""
     config = alembic_config.Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")

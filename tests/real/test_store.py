@@ -12,7 +12,7 @@ from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
 from redmine_mailbridge.store.begun_issues import BegunIssues
-from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.database import Database, upgrade
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.queries.messages import MessageQueries
@@ -37,6 +37,17 @@ def stores(postgresql_url: str, tmp_path: Path) -> Iterator[tuple[Store, Store]]
 def test_the_tables_are_those_of_the_migration(stores: tuple[Store, Store]) -> None:
     """Migrating an empty database gives exactly the tables that the code speaks of, and once is enough."""
     assert [] == differences(stores[0].database)
+
+
+def test_all_migrations_make_these_tables(postgresql_url: str) -> None:
+    """So do all migrations, one after the other, which a new store does without."""
+    database = Database(postgresql_url)
+    with database.write() as db:
+        upgrade(db, None)
+    assert [] == differences(database)
+    database.migrate()
+    assert [] == differences(database)
+    database.close()
 
 
 @pytest.mark.parametrize("version", BEFORE)

@@ -1,5 +1,8 @@
 """The tables, and stores that this version did not make."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ from click.testing import CliRunner
 
 from redmine_mailbridge.cli.main import cli
 from redmine_mailbridge.errors import StoreError
-from redmine_mailbridge.store.database import Database
+from redmine_mailbridge.store.database import Database, upgrade
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.tables import metadata
 from tests.old_stores import BEFORE, differences, make_old
@@ -33,6 +36,43 @@ def test_the_tables_are_those_of_the_migration(store: Store) -> None:
     assert [] == differences(store.database)
     store.database.migrate()
     assert [] == differences(store.database)
+
+
+def test_new_tables_are_those_of_the_migrations(tmp_path: Path) -> None:
+    """The tables of a new store, which no migration makes, are those that all migrations make, to the letter of their
+    SQL, and have the newest version.
+    """
+    made, migrated = (Database(f"sqlite:///{tmp_path}/{name}.db") for name in ("made", "migrated"))
+    made.migrate()
+    with migrated.write() as db:
+        upgrade(db, None)
+    assert [] == differences(migrated)
+    assert _as_sql(migrated) == _as_sql(made)
+    made.close()
+    migrated.close()
+
+
+def test_a_new_store_loads_no_alembic(tmp_path: Path) -> None:
+    """Making a new store does not import alembic, which takes 12 MB of memory."""
+    program = (
+        "import sys; from redmine_mailbridge.store.database import Database\n"
+        f"Database('sqlite:///{tmp_path}/new.db').migrate()\n"
+        "print([name for name in sys.modules if name.partition('.')[0] in ('alembic', 'mako')])"
+    )
+    assert (
+        "[]"
+        == subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
+    )
+
+
+def _as_sql(database: Database) -> list[str]:
+    """The tables of a SQLite database and their version, as SQL in which only spaces may differ."""
+    with database.engine.connect() as db:
+        schema = db.execute(
+            sa.text("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name")
+        ).scalars()
+        lines = [re.sub(r"\s+", " ", sql).strip() for sql in schema]
+        return [*lines, *db.execute(sa.text("SELECT version_num FROM alembic_version")).scalars()]
 
 
 @pytest.mark.parametrize("version", BEFORE)
