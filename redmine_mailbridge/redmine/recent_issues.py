@@ -7,22 +7,24 @@ so that later changes are still read.
 
 import json
 import re
+import sys
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.responses import Response, is_closed
 from redmine_mailbridge.util.dataclass import dataclass
 
-MOST = 8_000_000
-"""Characters that are cached: those of some ten thousand new issues. The oldest is dropped first, and fetched again."""
-FIELDS = (
-    "id", "project", "tracker", "status", "priority", "author", "assigned_to", "subject", "is_private", "created_on",
-    "updated_on", "closed_on", "custom_fields",
+MOST = 4_000_000
+"""Characters that are cached: those of 30,000 new issues. The oldest is dropped first, and fetched again."""
+OWN = ("id", "subject", "created_on", "updated_on")
+ALIKE = (
+    "project", "tracker", "status", "priority", "author", "assigned_to", "is_private", "closed_on", "custom_fields",
 )  # fmt: skip
+"""Fields that many new issues have in common: together with the history they are cached once for all of these."""
 JOURNAL = ("id", "user", "created_on", "private_notes")
 ISSUE = re.compile(r"/issues/(\d+)(?:\.json|/)")
 WATCHERS = "/watchers.json"
@@ -44,7 +46,8 @@ class RecentIssues:
     def __init__(self, client: Client, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, tuple[float, str]] = OrderedDict()
+        self._kept: OrderedDict[int, tuple[float, str, str]] = OrderedDict()
+        self._uses: Counter[str] = Counter()
         self._size = 0
         client.on_answer(self._learn)
 
@@ -53,8 +56,8 @@ class RecentIssues:
         since, or it was not returned.
         """
         with self._lock:
-            at, text = self._drop(number)
-        return CachedIssue(json.loads(text), at) if text else None
+            at, own, alike = self._drop(number)
+        return CachedIssue(json.loads(own) | json.loads(alike), at) if own else None
 
     def _learn(self, method: str, path: str, answer: Response, as_login: str | None) -> None:
         """A new issue has no history yet, unless it is closed: a plugin may have closed it, which its history shows.
@@ -72,31 +75,44 @@ class RecentIssues:
                 self._drop(int(changed[1]))
 
     def _keep(self, shown: Mapping[str, Any], *, known: bool = True) -> None:
-        number, text = int(shown["id"]), json.dumps(_slim(shown), separators=(",", ":"))
+        number = int(shown["id"])
+        own = _as_text({name: shown[name] for name in OWN if name in shown})
+        alike = {name: shown[name] for name in ALIKE if name in shown}
+        shared = sys.intern(_as_text(alike | {"journals": _slim(shown["journals"])}))
         with self._lock:
             self._drop(number)
             if not known:
                 return
-            self._kept[number] = (self._clock(), text)
-            self._size += len(text)
+            self._kept[number] = (self._clock(), own, shared)
+            self._uses[shared] += 1
+            self._size += len(own) + (len(shared) if self._uses[shared] == 1 else 0)
             while self._size > MOST:
                 self._drop(next(iter(self._kept)))
 
-    def _drop(self, number: int) -> tuple[float, str]:
-        """Forget an issue. Return when it was returned, and how; "" if it is not cached."""
-        dropped = self._kept.pop(number, (0.0, ""))
-        self._size -= len(dropped[1])
+    def _drop(self, number: int) -> tuple[float, str, str]:
+        """Forget an issue. Return when it was returned, and how, in two parts; "" if it is not cached."""
+        dropped = self._kept.pop(number, (0.0, "", ""))
+        _, own, shared = dropped
+        self._size -= len(own)
+        if self._uses[shared] > 1:
+            self._uses[shared] -= 1
+        else:
+            del self._uses[shared]
+            self._size -= len(shared)
         return dropped
 
 
-def _slim(shown: Mapping[str, Any]) -> dict[str, Any]:
-    journals = [
+def _as_text(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _slim(journals: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [
         {name: journal[name] for name in JOURNAL if name in journal}
         | {"notes": _note(journal)}
         | {"details": [change for change in journal.get("details", ()) if _counts(change)]}
-        for journal in shown["journals"]
+        for journal in journals
     ]
-    return {name: shown[name] for name in FIELDS if name in shown} | {"journals": journals}
 
 
 def _counts(change: Mapping[str, Any]) -> bool:

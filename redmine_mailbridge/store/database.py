@@ -245,7 +245,7 @@ def _create(connection: sa.Connection) -> None:
 
 
 def upgrade(connection: sa.Connection, present: str | None) -> None:
-    """Given tables of a version, None for none, migrate them to HEAD. Raise StoreError if the version is a newer one."""
+    """Given tables of a version, None for none, migrate them to HEAD. Raise StoreError if the version is newer."""
     config = alembic_config.Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")

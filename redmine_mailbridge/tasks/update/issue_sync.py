@@ -53,7 +53,7 @@ CLOSED_AT_ONCE = 1000
 """How many closed issues one `take_stock` checks; the next call continues after them. Open issues are all checked."""
 ALONE_AT_ONCE = 100
 """How many unlisted issues it requests one by one."""
-UNSEEN_AT_ONCE = 500
+UNSEEN_AT_ONCE = 100
 """How many issues that were never read are loaded at once; each comes with the request that created it."""
 
 
@@ -209,7 +209,7 @@ class IssueSync:
     # ------------------------------------------------------------------ what is not final
 
     def _read_unseen(self, run: SyncRun) -> None:
-        """Copy new issues from the responses that created them, some hundred at a time; read those without one."""
+        """Copy new issues from the responses that created them, a hundred at a time; read those without one."""
         last = 0
         while some := self._issues.missing(after=last, limit=UNSEEN_AT_ONCE):
             last = some[-1].issue

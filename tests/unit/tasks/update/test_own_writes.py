@@ -1,5 +1,6 @@
 """What the bridge writes itself it was shown in doing so: the copy of issues is fed by that, and misses nothing."""
 
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.metadata import MetadataCache
+from redmine_mailbridge.redmine.responses import Response
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.note_decisions import NoteDecisions
@@ -224,7 +226,36 @@ def test_what_is_remembered_is_bounded(world: World, client: Client, monkeypatch
         client.get(f"/issues/{number}.json", [("include", "journals")])
     assert None is recent.take(first)
     assert None is not recent.take(last)
-    assert sum(len(text) for _, text in recent._kept.values()) <= 20_000
+    assert sum(len(own) + len(alike) for _, own, alike in recent._kept.values()) <= 20_000
+
+
+def test_memory_of_many_new_issues(world: World, client: Client) -> None:
+    """5,000 new issues that differ in number, subject and times are remembered in 2.5 MB at most, all of them, and
+    nothing is left when they are taken. What they have in common is there once.
+    """
+    from redmine_mailbridge.redmine.recent_issues import RecentIssues
+
+    recent = RecentIssues(client)
+    world.add(1)
+    alike = {
+        "custom_fields": [{"id": 1, "name": "Requester of the mail", "value": ""}] * 5,
+        "status": {"name": "x" * 90},
+    }
+    issues = [world.issues[1] | alike | {"id": n, "subject": f"Request {n}: " + "x" * 40} for n in range(1, 5001)]
+    tracemalloc.start()
+    try:
+        for issue in issues:
+            recent._learn("post", "/issues.json", Response(issue=issue), None)
+        assert tracemalloc.get_traced_memory()[0] <= 2_500_000
+    finally:
+        tracemalloc.stop()
+    for issue in issues:
+        shown = recent.take(issue["id"])
+        assert shown is not None
+        assert (issue["subject"], issue["custom_fields"]) == (
+            shown.issue_data["subject"], shown.issue_data["custom_fields"]
+        )  # fmt: skip
+    assert (0, {}) == (recent._size, recent._uses)
 
 
 @pytest.mark.fault("P17-4")
