@@ -160,10 +160,12 @@ class MessageQueries:
 
     def begun(self, issues: Collection[int]) -> frozenset[int]:
         """Given issues, return those whose conversation began in Redmine."""
+        if not issues:
+            return frozenset()
         by_mail = sa.exists().where(mail.c.created_issue == begun_issue.c.issue)
         query = sa.select(begun_issue.c.issue).where(begun_issue.c.issue.in_(set(issues)), ~by_mail)
         with self._database.read() as db:
-            return frozenset(db.execute(query).scalars()) if issues else frozenset()
+            return frozenset(db.execute(query).scalars())
 
     def state(self, mail_id: int) -> State:
         """The current state of a message."""
