@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from redmine_mailbridge.mail.html.dialect import DIALECTS
-from redmine_mailbridge.mail.html.read import plain_rows, read_html
 from redmine_mailbridge.mail.text.escaping import make_inert
 from redmine_mailbridge.mail.text.flowed import unflow
 from redmine_mailbridge.mail.text.forwards import NO_FORWARD, ForwardedText, read_forward
@@ -14,6 +13,12 @@ from redmine_mailbridge.mail.text.quotes import split_reply
 from redmine_mailbridge.mail.text.stubs import is_stub
 from redmine_mailbridge.model.mail import Body, ReadingOptions
 from redmine_mailbridge.util.dataclass import dataclass
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.mail.html import read as html_reader
+else:  # lxml takes 4 MB of memory, and plain text needs none of it
+    html_reader = lazy_import("redmine_mailbridge.mail.html.read")
 
 _JUNK = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufdd0-\ufdef\ufeff]")
 _BLANKS = re.compile("\n{4,}")
@@ -102,7 +107,10 @@ def read_body(
 
 def _forward(parts: Iterable[TextPart]) -> ForwardedText:
     """What the first part shows of a forwarded mail in which anything looks like one."""
-    rows = (plain_rows(part.content) if part.is_html else (_text(_on_one_line(part)).split("\n"), ()) for part in parts)
+    rows = (
+        html_reader.plain_rows(part.content) if part.is_html else (_text(_on_one_line(part)).split("\n"), ())
+        for part in parts
+    )
     forwards = (read_forward(lines, marked) for lines, marked in rows)
     return next((forward for forward in forwards if not forward.plain), NO_FORWARD)
 
@@ -172,7 +180,7 @@ def _table_rows(text: str) -> int:
 
 def _read(part: TextPart, pictures: Mapping[str, str], options: ReadingOptions) -> _Piece:
     if part.is_html:
-        html = read_html(part.content, pictures, options.text_format, options.delimiters)
+        html = html_reader.read_html(part.content, pictures, options.text_format, options.delimiters)
         return _Piece(
             html.written, html.quoted, html.whole, True, html.rule, html.delimited, html.placed, html.placed_in_quoted
         )
