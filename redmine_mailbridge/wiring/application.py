@@ -123,7 +123,7 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
     limits = logins or LoginLimits()
     opened = mailbox_opener(settings, store, signs, limits)
 
-    pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail")
+    pool = ThreadPoolExecutor(settings.receive.workers, thread_name_prefix="mail", initializer=_share_memory)
     shared, replies = shared_of(core, pool), ReplyHold()
     handler = handler_of(core, shared, AutoReplies(sender_profiles, ours=ours(settings)), replies)
 
@@ -161,3 +161,10 @@ def build(settings: Settings, *, only: Sequence[str] = (), logins: LoginLimits |
         pool=pool,
         open_reader=opened,
     )
+
+
+def _share_memory() -> None:
+    """With the first message, since a pass without any does without."""
+    from redmine_mailbridge.util.memory import share_freed_memory
+
+    share_freed_memory()
