@@ -8,6 +8,7 @@ certificates from the environment, and no cookie is stored: only key and login d
 
 import http.client
 import threading
+from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -80,6 +81,25 @@ class SharedAdapter(HTTPAdapter):
         return manager
 
 
+@lru_cache(maxsize=64)
+def _with_params(url: str, params: tuple[tuple[str, str | int], ...]) -> str:
+    """Given an address and its parameters, return the whole address: that of new issues is always the same."""
+    prepared = requests.PreparedRequest()
+    prepared.prepare_url(url, params)
+    return prepared.url or ""
+
+
+class _Request(requests.PreparedRequest):
+    """A request without cookies, whose address is put together once."""
+
+    def prepare_url(self, url: str, params: Any) -> None:
+        """Set the address with these parameters, pairs of texts."""
+        self.url = _with_params(url, tuple(params or ()))
+
+    def prepare_cookies(self, cookies: Any) -> None:
+        """Send none."""
+
+
 class BoundedSession(requests.Session):
     """A requests session with enforced timeouts, without redirects and cookies."""
 
@@ -101,7 +121,7 @@ class BoundedSession(requests.Session):
         `requests.Session.request` merges the session's options and collects cookies for each request, which takes a
         quarter of a request's CPU time.
         """
-        prepared = requests.PreparedRequest()
+        prepared = _Request()
         with_ours = {**self.headers, **(headers or {})}
         prepared.prepare(method.upper(), url, with_ours, data=data, params=params, auth=self.auth)
         adapter = self.get_adapter(prepared.url or "")

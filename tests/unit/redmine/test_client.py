@@ -7,6 +7,7 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -364,3 +365,28 @@ def test_a_write_that_waited_is_checked_before_it_is_sent() -> None:
         first.join()
         client.post("/issues.json", {"issue": {"subject": "at once"}})
         assert ["/slow.json", "/issues.json"] == [seen.path for seen in tiny.seen]
+
+
+def test_the_address_of_a_request_is_put_together_once() -> None:
+    """All new issues go to one address, which is put together for the first of them; parameters arrive as they are
+    given, repeated ones and those with characters that an address cannot contain included.
+    """
+    from redmine_mailbridge.redmine.transport import _with_params
+
+    params = [
+        ("f[]", "status_id"),
+        ("f[]", "updated_on"),
+        ("v[updated_on][]", "2026-01-02T03:04Z&ü"),
+        ("limit", 100),
+    ]
+    with serve(lambda _seen: answer("{}")) as tiny:
+        client = client_of(tiny)
+        _with_params.cache_clear()
+        for _ in range(20):
+            client.post("/issues.json", {"issue": {}}, [("include", "attachments")])
+        client.get("/issues.json", params)
+        client.get("/issues.json")
+    assert (3, 19) == (_with_params.cache_info().misses, _with_params.cache_info().hits)
+    assert [(name, str(value)) for name, value in params] == parse_qsl(urlsplit(tiny.seen[-2].target).query)
+    assert "/issues.json" == tiny.seen[-1].target
+    assert "Cookie" not in tiny.seen[-1].headers
