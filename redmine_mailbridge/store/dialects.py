@@ -139,6 +139,13 @@ def insert_new(db: sa.Connection, table: sa.Table, row: Row) -> int | None:
     return db.execute(_missing_returning(db.dialect.name, table), row).scalar()
 
 
+def insert_each_if_missing(db: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> set[tuple[Any, ...]]:
+    """Given rows with the same columns, insert those that violate no unique key, of two alike the first, in one
+    statement. Return the inserted ones, each with its values in the order of the table's columns.
+    """
+    return set(map(tuple, db.execute(_missing(db.dialect.name, table).returning(*table.columns), rows)))
+
+
 def upsert(db: sa.Connection, table: sa.Table, rows: Row | Sequence[Row], **changed: Any) -> None:
     """Given rows with the same columns, insert them; an existing row with the same primary key gets their values.
 

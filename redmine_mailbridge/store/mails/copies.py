@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mail_state import OPEN, State
 from redmine_mailbridge.model.stored_mail import Description, StoredMail
 from redmine_mailbridge.side_effects import SideEffect, side_effect
-from redmine_mailbridge.store.dialects import insert_if_missing, one_at_a_time
+from redmine_mailbridge.store.dialects import insert_each_if_missing, insert_if_missing, one_at_a_time
 from redmine_mailbridge.store.folder_cursors import FolderCursors
 from redmine_mailbridge.store.mails.rows import COLUMNS, as_row
 from redmine_mailbridge.store.mails.steps import write_step_once
@@ -118,8 +118,11 @@ class CopyRecords(FolderCursors):
         with side_effect(SideEffect.RECORD_STEP), self.database.write() as db:
             one_at_a_time(db, _DESCRIBING)
             db.execute(_SET, values)
-            for description in sorted(descriptions, key=lambda each: each.mail_id):
-                if insert_if_missing(db, content, {"key": description.content_key, "mail_id": description.mail_id}):
+            in_order = sorted(descriptions, key=lambda each: each.mail_id)
+            keys = [{"key": description.content_key, "mail_id": description.mail_id} for description in in_order]
+            first = insert_each_if_missing(db, content, keys)
+            for description in in_order:
+                if (description.content_key, description.mail_id) in first:
                     continue  # the first of its content: most mails
                 speaker = self._speaker(db, description.mail_id)
                 if speaker is not None:

@@ -1,6 +1,7 @@
 """Copies, and mails that share a Message-ID."""
 
 import pytest
+import sqlalchemy as sa
 
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.mailbox import Listed, Location, RawMail
@@ -21,6 +22,24 @@ def _describe(store: Store, mail_id: int, key: str, *, proof: int | None = None,
     """Let a mail say what it is. Return the mail that it is a copy of."""
     copies = store.describe([Description(mail_id, message_id, key, "kim@c.example", "S", proof)])
     return copies[mail_id].id if mail_id in copies else None
+
+
+def test_many_mails_are_described_in_as_many_statements_as_one(store: Store) -> None:
+    """Of 30 mails described together, the three with one content have one original, the first of them, and none of the
+    others is a copy; only a copy costs statements of its own.
+    """
+    mails = [keep(store, uid) for uid in range(60)]
+    executed: list[str] = []
+    sa.event.listen(store.database.engine, "before_cursor_execute", lambda *given: executed.append(given[2]))
+    store.describe([Description(mails[0], "m@x", "0", "kim@c.example", "S", None)])
+    one, executed[:] = len(executed), []
+    store.describe([Description(mail_id, "m@x", str(mail_id), "kim@c.example", "S", None) for mail_id in mails[1:30]])
+    assert one == len(executed)
+    alike = {mails[40], mails[50], mails[59]}
+    keys = {mail_id: "same" if mail_id in alike else str(mail_id) for mail_id in mails[30:]}
+    several = [Description(mail_id, "m@x", key, "kim@c.example", "S", None) for mail_id, key in keys.items()]
+    copies = store.describe(several[::-1])
+    assert {mails[50]: mails[40], mails[59]: mails[40]} == {of: row.id for of, row in copies.items()}
 
 
 @pytest.mark.parametrize(
