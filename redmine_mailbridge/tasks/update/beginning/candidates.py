@@ -57,7 +57,9 @@ class BeginningCandidates:
         self._being_written = being_written
         self._beginnings = beginnings
         self._looked_at: dict[int, str] | None = None
-        """The issues that were read and did not begin, each with its state as listed then; None: not loaded yet."""
+        """The issues that were read and did not begin, each with its state as listed, its newest entry, and when it
+        was first read in it unless it need not be read again: `state:12:1790000000.5`. None: not loaded yet.
+        """
 
     def of(self, listed: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], frozenset[int]]:
         """Given issues from Redmine's list, return those that may become conversations, and the numbers of those that
@@ -81,13 +83,19 @@ class BeginningCandidates:
         )
         return [issue for issue in new if int(issue["id"]) not in waiting], waiting
 
-    def look_at(self, listed: Mapping[str, Any]) -> None:
-        """A listed issue did not begin: it need not be read again in this state, where notes count by no process."""
-        if not self._is_final(listed):
-            return
+    def seen(self, number: int) -> int:
+        """The newest entry of an issue when it was last read and did not begin; 0 if that is not known."""
+        return int((self._states().get(number, "").split(":")[1:2] or "0")[0])
+
+    def look_at(self, listed: Mapping[str, Any], issue_data: Mapping[str, Any]) -> None:
+        """A listed issue, as it was read, did not begin: it need not be read again in this state, where notes count by
+        no process. It is read once more if an entry of the second of its change may be missing.
+        """
         named, number, states = self.named(listed), int(listed["id"]), self._states()
+        newest = max((int(entry["id"]) for entry in issue_data.get("journals", ())), default=0)
+        looked_at, since = f"{self._state(listed)}:{newest}", self._first_read(listed)
         states.pop(number, None)
-        states[number] = self._state(listed)
+        states[number] = looked_at if since is None else f"{looked_at}:{since}"
         for oldest in [*islice(states, max(0, len(states) - MOST_LOOKED_AT))]:
             del states[oldest]
         if named is not None and self._beginnings.reads_notes(named.mailbox):
@@ -108,8 +116,11 @@ class BeginningCandidates:
         return None
 
     def _is_new(self, listed: Mapping[str, Any]) -> bool:
-        """Is a listed issue one that may begin, and in a state that was not looked at?"""
-        return self.named(listed) is not None and self._states().get(int(listed["id"])) != self._state(listed)
+        """Is a listed issue one that may begin, and in a state that was not looked at, or not for the last time?"""
+        if self.named(listed) is None:
+            return False
+        state, _, further = self._states().get(int(listed["id"]), "").partition(":")
+        return state != self._state(listed) or ":" in further
 
     def _states(self) -> dict[int, str]:
         if self._looked_at is None:
@@ -122,15 +133,19 @@ class BeginningCandidates:
         state = f"{listed['updated_on']} {named.value if named is not None else ''}"
         return hashlib.sha256(state.encode("utf-8", "replace")).hexdigest()[:16]
 
-    def _is_final(self, listed: Mapping[str, Any]) -> bool:
-        """Is the second of a listed issue's change over, so that no note of that second is missing?"""
-        named = self.named(listed)
+    def _first_read(self, listed: Mapping[str, Any]) -> float | None:
+        """When a listed issue was first read in its state, in seconds since the epoch; None if the second of its change
+        is over: by Redmine's clock, or since it was read in it before, because a change may be in the future.
+        """
+        named, now = self.named(listed), self._begun.clock()
         if named is None or not self._beginnings.reads_notes(named.mailbox):
-            return True  # the field is part of the state
-        offset = self._client.clock_offset
-        now = self._begun.clock() + (offset.total_seconds() if offset is not None else -UNKNOWN_SKEW)
-        changed = utc(listed["updated_on"])
-        return changed is not None and now > changed.timestamp() + SAME_SECOND
+            return None  # the field is part of the state
+        offset, changed = self._client.clock_offset, utc(listed["updated_on"])
+        by_redmine = now + (offset.total_seconds() if offset is not None else -UNKNOWN_SKEW)
+        state, *further = self._states().get(int(listed["id"]), "").split(":")
+        first = float(further[1]) if state == self._state(listed) and len(further) > 1 else now
+        is_over = changed is not None and by_redmine > changed.timestamp() + SAME_SECOND
+        return None if is_over or not 0.0 <= now - first < SAME_SECOND else first
 
 
 def _may_create(issue: Mapping[str, Any], intent: WriteIntent) -> bool:

@@ -45,11 +45,14 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class _ReadIssue:
-    """An issue from the API, its history by number, and when a message left it (0.0: none did)."""
+    """An issue from the API, its history by number, when a message left it (0.0: none did), and the newest entry that
+    was there when it was read before and did not begin (0: not known).
+    """
 
     issue_data: Mapping[str, Any]
     entries: Sequence[Mapping[str, Any]]
     left: float
+    seen: int
 
     @property
     def number(self) -> int:
@@ -89,7 +92,7 @@ class ConversationBeginnings:
         self._commanded = commanded
         self._since: dict[str, float] = {}
         self._commands_since: dict[str, float] = {}
-        self._just_enabled: set[tuple[str, bool]] = set()
+        self._just_enabled: set[str] = set()
 
     def enable(self, mailboxes: Sequence[str], newest: Callable[[], float]) -> None:
         """Before a run: record since when mailboxes are enabled, and since when somebody may use commands in them.
@@ -104,18 +107,19 @@ class ConversationBeginnings:
             for mailbox in enabled:
                 if mailbox not in since:
                     since[mailbox], is_new = self._begun.since(mailbox, ask, commands=commands)
-                    self._just_enabled |= {(mailbox, commands)} if is_new else set()
+                    self._just_enabled |= {mailbox} if is_new and not commands else set()
 
     def reads_notes(self, mailbox: str) -> bool:
         """May somebody use commands in the issues of a mailbox?"""
         return self._commanded is not None and self._commanded.reads(mailbox)
 
-    def of(self, named: MailboxOfIssue, issue_data: Mapping[str, Any]) -> Beginning | None:
-        """Given an issue from the API with its mailbox, return how its conversation begins; None if it does not. The
-        agents are informed of a field or a command that was set since the mailbox was enabled and names no address.
+    def of(self, named: MailboxOfIssue, issue_data: Mapping[str, Any], seen: int = 0) -> Beginning | None:
+        """Given an issue from the API with its mailbox, and the newest entry that was there when it was read before and
+        did not begin (0: not known), return how its conversation begins; None if it does not. The agents are informed
+        of a field or a command that was set since the mailbox was enabled and names no address.
         """
         entries = sorted(issue_data.get("journals", ()), key=lambda entry: int(entry["id"]))
-        read = _ReadIssue(issue_data, entries, self._left_at(int(issue_data["id"])))
+        read = _ReadIssue(issue_data, entries, self._left_at(int(issue_data["id"])), seen)
         address, problem = self._fields.address(named.value)
         if named.field is None or address is None:
             beginning = self._by_command(named, read)
@@ -151,7 +155,7 @@ class ConversationBeginnings:
             if int(each["id"]) < first
             or _at(each) < enabled
             or (waited and _at(each) == enabled)
-            or (mailbox, False) in self._just_enabled
+            or mailbox in self._just_enabled
         ]
         return BegunIssue(read.number, mailbox, address.key, named.value, max(history, default=0), since)
 
@@ -164,7 +168,7 @@ class ConversationBeginnings:
         requester then.
         """
         mailbox, before = named.mailbox, 0
-        if self._commanded is None or not self.reads_notes(mailbox) or (mailbox, True) in self._just_enabled:
+        if self._commanded is None or not self.reads_notes(mailbox):
             return None
         first = int(read.arrival["id"]) if read.arrival is not None else 0
         enabled = max(self._since[mailbox], self._commands_since[mailbox])
@@ -173,7 +177,7 @@ class ConversationBeginnings:
             if naming is not None and number >= int(naming["id"]):
                 return None
             is_new = number >= first and _at(entry) > enabled and _at(entry) >= read.left
-            address = self._commanded.named(mailbox, read.issue_data, entry) if is_new else ""
+            address = self._commanded.named(mailbox, read.issue_data, entry, read.seen) if is_new else ""
             if address:
                 field = named.value if naming is None else ""
                 begun = BegunIssue(read.number, mailbox, address, field, before, _at(entry))

@@ -115,9 +115,9 @@ class ConversationStarter:
             return None
         issue_data = answer["issue"]
         named = self._candidates.named(issue_data)  # it may have changed, too
-        beginning = self._beginnings.of(named, issue_data) if named is not None else None
+        beginning = self._beginnings.of(named, issue_data, self._candidates.seen(number)) if named is not None else None
         if beginning is None:
-            self._candidates.look_at(listed)
+            self._candidates.look_at(listed, issue_data)
             return None
         begun = beginning.begun
         if not self._begun.begin(begun, by_note=beginning.by_note):
