@@ -156,9 +156,9 @@ def test_the_second_answer_knows_the_whole_conversation(store: Store, issue: Iss
 
 def test_the_conversation_without_the_raw_mail(store: Store, issue: IssueRow) -> None:
     """When the raw mail is forgotten, the thread is known all the same."""
-    for file in (
-        store.raw.folder if hasattr(store.raw, "folder") else Path(store.database.url.database or "").parent / "raw"
-    ).rglob("*.eml"):
+    files = [*(Path(store.database.url.database or "").parent / "raw").rglob("*.eml")]
+    assert files
+    for file in files:
         file.unlink()
     letters(store).queue(IssueMail("answer", issue, "j1", [KIM], NOTE))
     mail = parsed(*rows(store))
