@@ -26,7 +26,7 @@ from tests.outbox import mails_about
 from tests.servers.fixtures import Redmine
 from tests.servers.graph import graph_server
 from tests.servers.mail import Mailbox
-from tests.servers.processes import free_port
+from tests.servers.processes import free_port, next_second
 from tests.servers.proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.crash, pytest.mark.newest]  # looking for what was written, test_cuts shows on each version
@@ -339,6 +339,7 @@ def test_a_command_begins_a_conversation_once_although_the_update_died(
     enabling = [update(world, (*stand, 1)) for stand in (*BEGIN, *BEGIN)]  # of the mailbox, then of commands
     assert [True] * 2 * len(BEGIN) == enabling
     update(world)
+    next_second()  # what was written in the second in which commands began to count is history
     stands, numbers = [*BEGIN, *UPDATE, *QUEUE], []
     for place, stand in enumerate(stands):
         values = {"project_id": project, "subject": f"A call at {stand}"}

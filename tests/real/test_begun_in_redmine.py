@@ -14,6 +14,7 @@ from tests.real.talk import first_lines, got, says, sends_by, turn
 from tests.real.test_conversation import breaks, outbox
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
+from tests.servers.processes import next_second
 from tests.servers.relay import Relay
 
 pytestmark = pytest.mark.real
@@ -127,6 +128,7 @@ def test_a_command_begins_it(bridge: Product, redmine: Redmine, kim: Mailbox, le
     """
     bridge.support(answers={"command_roles": ["manager"]})
     turn(bridge)
+    next_second()  # what was written in the second in which commands began to count is history
     number = called(redmine, project, "")
     says(redmine, number, f"/requester {lee.address}\nNot mine to say.", login="bob")
     says(redmine, number, f"/requester {kim.address}\nTo Kim.", login="anna")

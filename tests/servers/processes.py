@@ -101,6 +101,14 @@ def end(process: Process, seconds: float = 10) -> None:
         child.wait(5)
 
 
+def next_second() -> None:
+    """Wait until the second of the clock is over, since Redmine's times are whole seconds: what is written from then on
+    is newer than what was.
+    """
+    present = int(time.time())
+    wait_until(lambda: int(time.time()) > present, "the next second has begun", 5)
+
+
 def wait_until(ready: Callable[[], bool], what: str, seconds: float, process: Process | None = None) -> None:
     """Given a question, ask it until it is true. Raise `TimeoutError` with the log's end if it never is."""
     deadline = time.monotonic() + seconds
