@@ -101,7 +101,9 @@ class CommandedRequesters:
         if any(comparable(other.address) == comparable(person.address) for other in written.uncc):
             return f"/uncc: {person.address} is the requester"
         named = (person, *written.to, *written.cc)
-        return next((f"{one.address} {wrong}" for one in named if (wrong := self._wrong_with(one.address))), "")
+        return next(
+            (f"{address.address} {wrong}" for address in named if (wrong := self._wrong_with(address.address))), ""
+        )
 
 
 def _person(written: NoteCommands) -> Address | None:
