@@ -15,9 +15,7 @@ def raw_message_checks(store: Store) -> Iterator[Check]:
     if not count:
         return
     place = "the database" if store.raw.in_database else f"the folder {store.raw.root}"
-    if store.raw.elsewhere is None:
-        words = f"{count} are not in {place}: set [store] raw_dir to the folder that has them, and then move them: "
-    else:
-        words = f"{count} are not in {place} ([store] raw_storage): move them: "
-    readable = None if store.raw.elsewhere is not None else False
-    yield Check("store: raw messages", readable, f"{words}redmine-mailbridge raw-messages move")
+    is_readable = store.raw.elsewhere is not None
+    todo = " ([store] raw_storage): " if is_readable else ": set [store] raw_dir to the folder that has them, and then "
+    words = f"{count} are not in {place}{todo}move them: redmine-mailbridge raw-messages move"
+    yield Check("store: raw messages", None if is_readable else False, words)

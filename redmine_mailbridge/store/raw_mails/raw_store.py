@@ -92,10 +92,13 @@ class RawStore:
     @property
     def root(self) -> Path:
         """The folder of the raw messages."""
-        if self.folder is None:
-            raise ValueError("the raw messages are in the database")
-        return self.folder.root
+        return self._folder_of_files().root
 
     def path(self, digest: str) -> Path:
         """The file in the folder of the bytes with this digest."""
-        return self.root / digest[:2] / f"{digest}.eml"
+        return self._folder_of_files().path(digest)
+
+    def _folder_of_files(self) -> RawFolder:
+        if self.folder is None:
+            raise ValueError("the raw messages are in the database")
+        return self.folder

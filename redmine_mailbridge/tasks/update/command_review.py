@@ -19,8 +19,32 @@ from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.store.recipient_changes import RecipientChanges
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.note_filter import NoteMailPolicy, commands_of
+from redmine_mailbridge.tasks.update.note_variables import author_of
 from redmine_mailbridge.tasks.update.requesters.note_requesters import NoteRequesters
 from redmine_mailbridge.util.dataclass import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class JournalInTurn:
+    """A journal whose turn it is: its issue as copied, with the requester, and as Redmine shows it, the journal from
+    the API, what its mailbox mails, and the commands written in it; None if no agent wrote it.
+    """
+
+    row: IssueRow
+    visible: VisibleIssue
+    entry: Mapping[str, Any]
+    mailing: NoteMailPolicy
+    written: NoteCommands | None
+
+    @property
+    def number(self) -> int:
+        """The id of the journal."""
+        return int(self.entry["id"])
+
+    @property
+    def line(self) -> str:
+        """What the record of the decision calls it."""
+        return f"entry {self.number}" if self.written is None else f"note {self.number} by {author_of(self.entry)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +113,11 @@ class CommandReview:
         """
         return "" if entry.get("private_notes") else self._requesters.began_with(row, int(entry["id"]))
 
-    def of(
-        self,
-        entry: Mapping[str, Any],
-        written: NoteCommands,
-        row: IssueRow,
-        visible: VisibleIssue,
-        mailing: NoteMailPolicy,
-    ) -> ReviewedCommands:
-        """Given an agent's note from the API, what its commands come to (`written`), its issue and the settings, return
-        its commands as they count.
-        """
-        if entry.get("private_notes"):
+    def of(self, turn: JournalInTurn, written: NoteCommands) -> ReviewedCommands:
+        """Given an agent's note and what its commands come to (`written`), return its commands as they count."""
+        if turn.entry.get("private_notes"):
             return ReviewedCommands()
-        who = f"{(entry.get('user') or {}).get('name', '')} (note {int(entry['id'])})"
+        who = f"{author_of(turn.entry)} (note {turn.number})"
         counting = replace(written, to=(), cc=(), uncc=(), requester=None)
         named = written.by_name
         if written.problems:
@@ -110,14 +125,14 @@ class CommandReview:
             return ReviewedCommands(written, counting, f"its commands contain an error: {complaint}", complaint, who)
         if not named:
             return ReviewedCommands(written, counting)
-        project = int(visible.issue_data["project"]["id"])
-        refusal = self._rights.refusal(writers_of(entry), project, mailing.command_users)
+        project = int(turn.visible.issue_data["project"]["id"])
+        refusal = self._rights.refusal(writers_of(turn.entry), project, turn.mailing.command_users)
         if refusal:
             complaint = f"{', '.join(named)}: {refusal}"
             wrong = [name for name in named if name != "/cc"]
             not_mailed = f"it is not meant for all who would get it without {', '.join(wrong)}" if wrong else ""
             return ReviewedCommands(written, counting, not_mailed, complaint, who)
-        complaint = self._wrong(named, row) or self._late(entry, row, visible, written)
+        complaint = self._wrong(named, turn.row) or self._late(turn, written)
         if complaint:
             return ReviewedCommands(written, counting, f"its commands contain an error: {complaint}", complaint, who)
         return ReviewedCommands(written, written, who=who)
@@ -142,10 +157,10 @@ class CommandReview:
         own = [person.address for person in added if self._own(person)]
         return f"{', '.join(own)}: an address of the bridge itself" if own else ""
 
-    def _late(self, entry: Mapping[str, Any], row: IssueRow, visible: VisibleIssue, written: NoteCommands) -> str:
+    def _late(self, turn: JournalInTurn, written: NoteCommands) -> str:
         """Why the requester that a note names is not the requester any more; "" if that is."""
         person = written.requester
-        if person is None or not self._requesters.replaced_after(row, visible, int(entry["id"]), person):
+        if person is None or not self._requesters.replaced_after(turn.row, turn.visible, turn.number, person):
             return ""
         return f"/requester: another requester than {person.address} was named after this note"
 

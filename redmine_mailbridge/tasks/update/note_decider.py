@@ -25,40 +25,16 @@ from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.queries.conversations import ConversationQueries
-from redmine_mailbridge.tasks.update.command_review import CommandReview, ReviewedCommands
+from redmine_mailbridge.tasks.update.command_review import CommandReview, JournalInTurn, ReviewedCommands
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.note_audience import JudgedNote, NoteAudience
 from redmine_mailbridge.tasks.update.note_content import NoteContentComposer
 from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, closes, note_to_mail
-from redmine_mailbridge.tasks.update.note_variables import author_of, journal_variables
+from redmine_mailbridge.tasks.update.note_variables import journal_variables
 from redmine_mailbridge.tasks.update.requesters.note_requesters import NoteRequesters
 from redmine_mailbridge.tasks.update.third_party_notes import ThirdPartyNotes
-from redmine_mailbridge.util.dataclass import dataclass
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class JournalInTurn:
-    """A journal whose turn it is: its issue as copied, with the requester, and as Redmine shows it, the journal from
-    the API, what its mailbox mails, and the commands written in it; None if no agent wrote it.
-    """
-
-    row: IssueRow
-    visible: VisibleIssue
-    entry: Mapping[str, Any]
-    mailing: NoteMailPolicy
-    written: NoteCommands | None
-
-    @property
-    def number(self) -> int:
-        """The id of the journal."""
-        return int(self.entry["id"])
-
-    @property
-    def line(self) -> str:
-        """What the record of the decision calls it."""
-        return f"entry {self.number}" if self.written is None else f"note {self.number} by {author_of(self.entry)}"
 
 
 class NoteDecider:
@@ -93,16 +69,17 @@ class NoteDecider:
         agent wrote the journal, decide it: a note to third parties, or any other. Return the number of mails queued.
         """
         written = self._commands.written(entry, row, mailing) if by_agent else None
+        turn = JournalInTurn(row, visible, entry, mailing, written)
         to_others = None
         if mailing.third_parties and written is not None and not self._commands.begins(entry, row):
-            to_others = self._third_parties.take(row, visible, entry, written, mailing)
-        return self._journal(JournalInTurn(row, visible, entry, mailing, written)) if to_others is None else to_others
+            to_others = self._third_parties.take(turn, written)
+        return self._journal(turn) if to_others is None else to_others
 
     def _journal(self, turn: JournalInTurn) -> int:
         mailing, written, reviewed = turn.mailing, turn.written, ReviewedCommands()
         silent = written is not None and ReviewedCommands(written).silent  # whether notes are mailed or not
         if written is not None and mailing.notes != "never":
-            reviewed = self._commands.of(turn.entry, written, turn.row, turn.visible, mailing)
+            reviewed = self._commands.of(turn, written)
         files = list(turn.visible.issue_data.get("attachments", ()))
         note_or_reason = note_to_mail(mailing, turn.entry, written, files)
         if isinstance(note_or_reason, AgentNote) and reviewed.not_mailed:

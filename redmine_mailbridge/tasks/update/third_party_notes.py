@@ -9,8 +9,7 @@ of its own kind, by which replies are recognized (`policy/issue_match.py`).
 A note that cannot be mailed as it is goes to no one; another private note says why.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import structlog
 
@@ -22,16 +21,14 @@ from redmine_mailbridge.outgoing.issue_mail.mail import IssueMail, ReadableIssue
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.policy.note_commands import NoteCommands
-from redmine_mailbridge.redmine.issue_visibility import VisibleIssue
-from redmine_mailbridge.store.issue_copy import IssueRow
 from redmine_mailbridge.store.note_decisions import NoteDecision, NoteDecisions
 from redmine_mailbridge.store.notices import NewNotice
 from redmine_mailbridge.store.queries.conversations import ConversationQueries
-from redmine_mailbridge.tasks.update.command_review import writers_of
+from redmine_mailbridge.tasks.update.command_review import JournalInTurn, writers_of
 from redmine_mailbridge.tasks.update.command_rights import CommandRights
 from redmine_mailbridge.tasks.update.note_content import NoteContentComposer
-from redmine_mailbridge.tasks.update.note_filter import AgentNote, NoteMailPolicy, files_of_private
-from redmine_mailbridge.tasks.update.note_variables import author_of, note_variables
+from redmine_mailbridge.tasks.update.note_filter import AgentNote, files_of_private
+from redmine_mailbridge.tasks.update.note_variables import note_variables
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +38,7 @@ SHOWN = 10
 
 
 class ThirdPartyNotes:
-    """Decides the notes to third parties, as `AgentNoteMailer` does all others."""
+    """Decides the notes to third parties, as `NoteDecider` does all others."""
 
     def __init__(
         self,
@@ -60,86 +57,70 @@ class ThirdPartyNotes:
         self._rights = rights
         self._text_format = text_format
 
-    def take(
-        self,
-        row: IssueRow,
-        visible: VisibleIssue,
-        entry: Mapping[str, Any],
-        commands: NoteCommands,
-        mailing: NoteMailPolicy,
-    ) -> int | None:
-        """Given an issue, an agent's note on it and its commands, decide the note if it is for third parties. Return
-        the number of mails queued; None if it is not. Raise RateLimited when it must wait.
+    def take(self, turn: JournalInTurn, commands: NoteCommands) -> int | None:
+        """Given an agent's note and its commands, decide the note if it is for third parties. Return the number of
+        mails queued; None if it is not. Raise RateLimited when it must wait.
         """
         if not commands.for_third_parties:
             return None
-        what = f"note {int(entry['id'])} by {author_of(entry)}"
-        files = files_of_private(entry, visible.issue_data)
-        why_not = next(self._obstacles(row, visible, entry, commands, mailing), "")
+        why_not = next(self._obstacles(turn, commands), "")
         if why_not:
-            return self._not_mailed(row, entry, commands, f"{what}: not mailed to third parties: ", why_not)
-        content = self._content.compose(
-            AgentNote(commands.text, files), mailing, self._mailer.profiles[row.mailbox].redmine_url
-        )
+            return self._not_mailed(turn, commands, why_not)
+        files = files_of_private(turn.entry, turn.visible.issue_data)
+        url = self._mailer.profiles[turn.row.mailbox].redmine_url
+        content = self._content.compose(AgentNote(commands.text, files), turn.mailing, url)
         people = self._mailer.reachable(commands.to, THIRD_PARTY)
-        thread = self._queries.third_party_thread(row.id, [person.address for person in people])
+        thread = self._queries.third_party_thread(turn.row.id, [person.address for person in people])
         conversation = Conversation("", in_reply_to=thread[-1] if thread else "", references=thread)
         mail = IssueMail(
             THIRD_PARTY,
-            row,
-            f"j{int(entry['id'])}",
+            turn.row,
+            f"j{turn.number}",
             people,
-            note_variables(content, entry),
+            note_variables(content, turn.entry),
             files=tuple(content.files),
         )
-        composed = self._mailer.compose(mail, ReadableIssue(visible, conversation))
+        composed = self._mailer.compose(mail, ReadableIssue(turn.visible, conversation))
         if not composed.mails:
-            return self._not_mailed(row, entry, commands, f"{what}: not mailed to third parties: ", composed.why_not)
-        line = f"{what}: mailed to third parties: {', '.join(copy.recipient for copy in composed.mails)}"
+            return self._not_mailed(turn, commands, composed.why_not)
+        line = f"{turn.line}: mailed to third parties: {', '.join(copy.recipient for copy in composed.mails)}"
         line += "".join(f"; {problem}" for problem in content.problems)
-        decision = NoteDecision(int(entry["id"]), row.id, 0.0, line)
-        queued = self._decisions.decide(decision, composed.mails, mail_id=row.mail_id)
-        log.info("third_parties.queued", issue=row.id, journal=int(entry["id"]), mails=len(composed.mails))
+        decision = NoteDecision(turn.number, turn.row.id, 0.0, line)
+        queued = self._decisions.decide(decision, composed.mails, mail_id=turn.row.mail_id)
+        log.info("third_parties.queued", issue=turn.row.id, journal=turn.number, mails=len(composed.mails))
         return len(composed.mails) if queued else 0
 
-    def _obstacles(
-        self,
-        row: IssueRow,
-        visible: VisibleIssue,
-        entry: Mapping[str, Any],
-        commands: NoteCommands,
-        mailing: NoteMailPolicy,
-    ) -> Iterator[str]:
+    def _obstacles(self, turn: JournalInTurn, commands: NoteCommands) -> Iterator[str]:
         """Why a note is mailed to no one, the first reason first."""
         if commands.held_back:
             yield f"it also begins with {commands.held_back}"
-        if not entry.get("private_notes"):
+        if not turn.entry.get("private_notes"):
             yield "only a private note is: customers with an account can read this one in Redmine"
         yield from map(str, commands.problems)
-        project = int(visible.issue_data["project"]["id"])
-        if refusal := self._rights.refusal(writers_of(entry), project, mailing.command_users):
+        project = int(turn.visible.issue_data["project"]["id"])
+        if refusal := self._rights.refusal(writers_of(turn.entry), project, turn.mailing.command_users):
             yield refusal
         if others := ", ".join(name for name in commands.by_name if name != "/to"):
             yield f"a note with /to can have no other command ({others})"
         if len(commands.to) > MOST_ADDRESSES:
             yield f"it names more than {MOST_ADDRESSES} addresses"
-        if any(is_among(person.address, [row.requester.lower()]) for person in commands.to):
+        if any(is_among(person.address, [turn.row.requester.lower()]) for person in commands.to):
             yield "it names the customer, to whom public notes are mailed"
         if len(self._mailer.reachable(commands.to, THIRD_PARTY)) < len(commands.to):
             yield "it names an address of our own, or one that cannot receive mail"
         if not commands.text.strip():
             yield "it has no text"
 
-    def _not_mailed(self, row: IssueRow, entry: Mapping[str, Any], commands: NoteCommands, what: str, why: str) -> int:
+    def _not_mailed(self, turn: JournalInTurn, commands: NoteCommands, why: str) -> int:
         """Record that a note is mailed to no one, and tell the agents in a private note. A public one with `/private`
         is to be hidden.
         """
-        number = int(entry["id"])
         shown = ", ".join(person.address for person in commands.to[:SHOWN])
         addresses = f" to {literal(shown, self._text_format)}" if shown else ""
-        text = f"The note {number} was not mailed{addresses}: {literal(why, self._text_format)}"
-        decision = NoteDecision(number, row.id, 0.0, f"{what}{why}")
-        notices = [NewNotice(f"third_party/{number}", text)]
-        hide = commands.private and not entry.get("private_notes")
-        self._decisions.decide(decision, mail_id=row.mail_id, notices=notices, hide=hide)
+        text = f"The note {turn.number} was not mailed{addresses}: {literal(why, self._text_format)}"
+        line = f"{turn.line}: not mailed to third parties: {why}"
+        decision = NoteDecision(turn.number, turn.row.id, 0.0, line)
+        notices = [NewNotice(f"third_party/{turn.number}", text)]
+        hide = commands.private and not turn.entry.get("private_notes")
+        self._decisions.decide(decision, mail_id=turn.row.mail_id, notices=notices, hide=hide)
         return 0
