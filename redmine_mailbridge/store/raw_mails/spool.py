@@ -30,7 +30,8 @@ def temporary_spool() -> Path:
     base = Path(os.environ.get("TMPDIR") or "/var/tmp")  # noqa: S108 - the name is fixed, and what is there is checked
     spool = (base if base.is_dir() else Path(tempfile.gettempdir())) / f"redmine-mailbridge-{os.geteuid()}"
     try:
-        spool.mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # what is there is checked, whatever it is
+            spool.mkdir(mode=0o700)
         status = spool.lstat()
     except OSError as error:
         raise store_error(error, spool) from error

@@ -151,3 +151,7 @@ def test_a_spool_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     spool.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StoreError, match="is not a folder"):
         temporary_spool()
+    spool.unlink()
+    spool.write_text("a file")
+    with pytest.raises(StoreError, match="is not a folder.*; remove it, or set TMPDIR"):
+        temporary_spool()
