@@ -76,6 +76,8 @@ class IssueList:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._fractions = True
+        """Whether Redmine's database has fractions of seconds: `>=` then returns issues of the second before, too."""
 
     def newest(self) -> ListedIssue | None:
         """The issue changed last; None when the API key may see none."""
@@ -98,26 +100,32 @@ class IssueList:
 
     def pages(self, since: str) -> Iterator[list[ListedIssue]]:
         """The issues changed since then, oldest first. Each page is requested from the last issue of the previous page:
-        by its time, and by its place among the issues of that second. If another issue has its place now, some of that
-        second have moved to the end of the list, and the second is read from its beginning.
+        by its time, and by its place. If that issue is not on it, some before it have moved to the end of the list (or
+        the database has no fractions), and all since its time are read, once for each time: each loop comes further.
         """
-        offset, in_place = 0, 0
+        offset, again = 0, False
+        last: tuple[int, str] | None = None
+        seen: set[tuple[int, str]] = set()
         while True:
             page = self._changed(since, offset)
-            if in_place and [in_place] != [issue["id"] for issue in page[:1]]:
-                offset = in_place = 0
+            shown = [(int(issue["id"]), str(issue["updated_on"])) for issue in page]
+            if offset and last not in shown and not again:
+                offset, again = 0, True
                 continue
-            yield page[1:] if in_place else page
+            if any(changed < since for _, changed in shown):
+                self._fractions = True
+            elif not offset and any(changed == _before(since, 1) for _, changed in seen):
+                self._fractions = False
+            yield [issue for issue, key in zip(page, shown, strict=True) if key not in seen]
             if len(page) < PAGE:
                 return
-            last = str(page[-1]["updated_on"])
-            if last > since:
-                since, offset = last, sum(last == issue["updated_on"] for issue in page) - 1
-                in_place = int(page[-1]["id"]) if offset else 0
-            elif in_place:
-                offset, in_place = offset + PAGE - 1, int(page[-1]["id"])
+            seen, last = set(shown), shown[-1]
+            if last[1] > since:
+                since, again = last[1], False
+                first = _before(since, 1) if self._fractions else since
+                offset = sum(changed >= first for _, changed in shown) - 1
             else:
-                offset += PAGE
+                offset += PAGE - 1
 
     def _changed(self, since: str, offset: int) -> list[ListedIssue]:
         return self._ask(

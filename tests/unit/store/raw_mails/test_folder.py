@@ -153,5 +153,5 @@ def test_a_spool_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         temporary_spool()
     spool.unlink()
     spool.write_text("a file")
-    with pytest.raises(StoreError, match="is not a folder.*; remove it, or set TMPDIR"):
+    with pytest.raises(StoreError, match=r"is not a folder.*; remove it, or set TMPDIR"):
         temporary_spool()
