@@ -7,7 +7,7 @@ An issue is a conversation if a message created it, or if it began in Redmine (b
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -193,14 +193,15 @@ class IssueCopy:
         by_mail = [IssueOrigin(**row) for row in self._by(_ORIGIN, mail.c.created_issue, issues, mail.c.id)]
         return {origin.issue: origin for origin in (*begun, *by_mail)}
 
-    def unsettled(self) -> list[UnsettledIssue]:
-        """The issues that may have changed in the second `updated_on` after the read, by number."""
+    def unsettled(self) -> Iterator[UnsettledIssue]:
+        """The issues that may have changed in the second `updated_on` after the read, by number; each as it is read
+        from the database: after a day's work of one pass, they are many.
+        """
         new = sa.and_(~issue.c.gone, issue.c.updated_on == issue.c.created_on, ~sa.exists().where(_OF_ISSUE))
         query = sa.select(issue.c.id, issue.c.seen_at, new.label("new")).where(issue.c.settled.is_(False))
         with self._database.read() as db:
-            return [
-                UnsettledIssue(row.id, row.seen_at, bool(row.new)) for row in db.execute(query.order_by(issue.c.id))
-            ]
+            for row in db.execute(query.order_by(issue.c.id)):
+                yield UnsettledIssue(row.id, row.seen_at, bool(row.new))
 
     def missing(self, *, after: int = 0, limit: int | None = None) -> list[IssueOrigin]:
         """The conversations whose issues have never been read, by issue: those after this number, at most `limit`."""

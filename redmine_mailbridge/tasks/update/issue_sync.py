@@ -35,7 +35,7 @@ from redmine_mailbridge.store.chunks import chunks
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueOrigin, IssueRow
 from redmine_mailbridge.tasks.update.beginning.conversation_starter import ConversationStarter
 from redmine_mailbridge.tasks.update.issue_copier import IssueCopier, SyncResult, SyncRun
-from redmine_mailbridge.tasks.update.issue_list import IssueList, ListedIssue, SyncProgress
+from redmine_mailbridge.tasks.update.issue_list import NUMBERS_AT_ONCE, IssueList, ListedIssue, SyncProgress
 from redmine_mailbridge.tasks.update.issue_reader import (
     SAME_SECOND,
     UNKNOWN_SKEW,
@@ -53,6 +53,8 @@ CLOSED_AT_ONCE = 1000
 """How many closed issues one `take_stock` checks; the next call continues after them. Open issues are all checked."""
 ALONE_AT_ONCE = 100
 """How many unlisted issues it requests one by one."""
+DOUBTS_AT_ONCE = 5 * NUMBERS_AT_ONCE
+"""How many new issues are decided about together: their sets are memory, and each request has room for so many."""
 UNSEEN_AT_ONCE = 100
 """How many issues that were never read are loaded at once; each comes with the request that created it."""
 
@@ -221,11 +223,12 @@ class IssueSync:
         """
         if reread_all:
             return list(self._issues.origins([row.id for row in self._issues.issues(gone=None)]).values())
-        rows = self._issues.unsettled()
-        run.doubts = {
-            row.id: row.seen_at for row in rows if row.new and (row.id not in run.copied or _is_over(row.seen_at, run))
-        }
-        again = {row.id for row in rows} - run.doubts.keys() - run.copied
+        run.doubts, again = {}, set()
+        for row in self._issues.unsettled():
+            if row.new and (row.id not in run.copied or _is_over(row.seen_at, run)):
+                run.doubts[row.id] = row.seen_at
+            elif row.id not in run.copied:
+                again.add(row.id)
         return list(self._issues.origins(again).values())
 
     def _end_doubts(self, run: SyncRun) -> None:
@@ -237,16 +240,17 @@ class IssueSync:
         if run.sweep:
             self._without_notes.clear()
             self._list_doubts(run)
-        remaining = run.doubts.keys() - run.done
-        if run.stop.is_set() or not remaining:
-            return
-        quiet = run.listed & remaining
-        over = {number for number in remaining if _is_over(run.doubts[number], run)}
-        waiting = set() if run.sweep else over - quiet - self._without_notes
-        noted = self._list.with_notes(sorted(quiet | waiting))
-        self._issues.settle((quiet - noted) & over)
-        self._without_notes = (self._without_notes | waiting) - noted
-        self._copier.read_all(self._issues.origins(remaining - quiet | noted if run.sweep else noted).values(), run)
+        for some in chunks(sorted(run.doubts.keys() - run.done), DOUBTS_AT_ONCE):
+            if run.stop.is_set():
+                return
+            remaining = set(some)
+            quiet = run.listed & remaining
+            over = {number for number in remaining if _is_over(run.doubts[number], run)}
+            waiting = set() if run.sweep else over - quiet - self._without_notes
+            noted = self._list.with_notes(sorted(quiet | waiting))
+            self._issues.settle((quiet - noted) & over)
+            self._without_notes = (self._without_notes | waiting) - noted
+            self._copier.read_all(self._issues.origins(remaining - quiet | noted if run.sweep else noted).values(), run)
 
     def _list_doubts(self, run: SyncRun) -> None:
         """Look up the new issues that are older than the list."""

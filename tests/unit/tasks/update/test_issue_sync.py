@@ -66,7 +66,7 @@ class World:
             old, issue["status"] = issue["status"]["id"], status
             details = [{"property": "attr", "name": "status_id", "old_value": str(old), "new_value": str(status["id"])}]
         issue |= values | {"updated_on": self.there}
-        self.order[number] = 1 + max(self.order.values())
+        self.order[number] = 1 + max(self.order.values(), default=0)
         issue["journals"].insert(
             0, {"id": journal, "user": user, "notes": notes, "created_on": self.there, "details": details}
         )
@@ -138,12 +138,12 @@ class World:
     def page(self, query: dict[str, list[str]]) -> bytes:
         """The list of issues, as far as the mirror asks it. With fractions, `>=` is "more than a second before"."""
         assert ["*"] == query["op[status_id]"]
-        order = self.order if self.fractions else {number: number for number in self.issues}
-        rows = sorted(self.issues.values(), key=lambda one: (one["updated_on"], order[one["id"]]))
+        order = self.order if self.fractions else {}
+        rows = sorted(self.issues.values(), key=lambda one: (one["updated_on"], order.get(one["id"], 0), one["id"]))
         if "v[updated_on][]" in query:
             assert [">="] == query["op[updated_on]"]
-            since = seconds(query["v[updated_on][]"][0]) - self.fractions
-            rows = [one for one in rows if seconds(one["updated_on"]) >= since]
+            since = iso(seconds(query["v[updated_on][]"][0]) - self.fractions)
+            rows = [one for one in rows if one["updated_on"] >= since]
         if "v[issue_id][]" in query:
             rows = [one for one in rows if str(one["id"]) in query["v[issue_id][]"][0].split(",")]
         if "op[notes]" in query:
