@@ -3,7 +3,7 @@
 The writer is the author of the journal in Redmine, and whoever has edited it since.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -150,9 +150,8 @@ class CommandReview:
     def _wrong(self, named: Mapping[str, tuple[Address, ...]], row: IssueRow) -> str:
         """What these commands cannot do here; "" for nothing."""
         requester = next(iter(named.get("/requester", ())), Address("", row.requester))
-        for person in named.get("/uncc", ()):
-            if comparable(person.address) == comparable(requester.address):
-                return f"/uncc: {person.address} is the requester, who gets each note (/to, /nomail, /requester)"
+        if takes_out(named.get("/uncc", ()), requester):
+            return f"/uncc: {requester.address} is the requester, who gets each note (/to, /nomail, /requester)"
         added = (person for command, people in named.items() if command != "/uncc" for person in people)
         own = [person.address for person in added if self._own(person)]
         return f"{', '.join(own)}: an address of the bridge itself" if own else ""
@@ -166,6 +165,11 @@ class CommandReview:
 
     def _own(self, person: Address) -> bool:
         return not self._mailer.reachable([person], "answer")
+
+
+def takes_out(uncc: Iterable[Address], requester: Address) -> bool:
+    """Do the addresses of `/uncc` contain the requester's?"""
+    return comparable(requester.address) in {comparable(person.address) for person in uncc}
 
 
 def writers_of(entry: Mapping[str, Any]) -> set[int]:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.metadata import MetadataCache
@@ -19,11 +19,34 @@ from redmine_mailbridge.store.begun_issues import BegunIssues
 from redmine_mailbridge.tasks.update.beginning.conversation_beginning import ConversationBeginnings, MailboxOfIssue
 from redmine_mailbridge.tasks.update.issue_reader import SAME_SECOND, UNKNOWN_SKEW
 from redmine_mailbridge.tasks.update.requesters.requester_fields import RequesterFields
+from redmine_mailbridge.util.dataclass import dataclass
 
 MOST_LOOKED_AT = 20_000
 """How many issues that did not begin are remembered; others are read once more when they are listed again."""
 MOST_STORED = 500
 """How many of them are stored where commands in notes count, so that another process does not read them again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """An issue that was read and did not begin: `state` as listed, its newest entry, and when it was first read in that
+    state (seconds since the epoch); None if it need not be read again. Stored as `state:12:1790000000.5`.
+    """
+
+    state: str = ""
+    newest: int = 0
+    first: float | None = None
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Given the stored text, also that of an earlier version, return what it contains."""
+        state, newest, first, *_ = *text.split(":"), "", ""
+        return cls(state, int(newest or 0), float(first) if first else None)
+
+    @property
+    def text(self) -> str:
+        """What is stored."""
+        return f"{self.state}:{self.newest}" + (f":{self.first}" if self.first is not None else "")
 
 
 class BeingWritten(Protocol):
@@ -56,10 +79,8 @@ class BeginningCandidates:
         self._metadata = metadata
         self._being_written = being_written
         self._beginnings = beginnings
-        self._looked_at: dict[int, str] | None = None
-        """The issues that were read and did not begin, each with its state as listed, its newest entry, and when it
-        was first read in it unless it need not be read again: `state:12:1790000000.5`. None: not loaded yet.
-        """
+        self._looked_at: dict[int, LookedAt] | None = None
+        """By issue, the one looked at last at the end. None: not loaded yet."""
 
     def of(self, listed: Iterable[Mapping[str, Any]]) -> tuple[list[Mapping[str, Any]], frozenset[int]]:
         """Given issues from Redmine's list, return those that may become conversations, and the numbers of those that
@@ -85,7 +106,7 @@ class BeginningCandidates:
 
     def seen(self, number: int) -> int:
         """The newest entry of an issue when it was last read and did not begin; 0 if that is not known."""
-        return int((self._states().get(number, "").split(":")[1:2] or "0")[0])
+        return self._before(number).newest
 
     def look_at(self, listed: Mapping[str, Any], issue_data: Mapping[str, Any]) -> None:
         """A listed issue, as it was read, did not begin: it need not be read again in this state, where notes count by
@@ -93,13 +114,14 @@ class BeginningCandidates:
         """
         named, number, states = self.named(listed), int(listed["id"]), self._states()
         newest = max((int(entry["id"]) for entry in issue_data.get("journals", ())), default=0)
-        looked_at, since = f"{self._state(listed)}:{newest}", self._first_read(listed)
+        looked_at = LookedAt(self._state(listed), newest, self._first_read(listed))
         states.pop(number, None)
-        states[number] = looked_at if since is None else f"{looked_at}:{since}"
+        states[number] = looked_at
         for oldest in [*islice(states, max(0, len(states) - MOST_LOOKED_AT))]:
             del states[oldest]
         if named is not None and self._beginnings.reads_notes(named.mailbox):
-            self._begun.look_at(dict(islice(states.items(), max(0, len(states) - MOST_STORED), None)))
+            newest_states = islice(states.items(), max(0, len(states) - MOST_STORED), None)
+            self._begun.look_at({issue: state.text for issue, state in newest_states})
 
     def named(self, issue_data: Mapping[str, Any]) -> MailboxOfIssue | None:
         """The mailbox in whose project an issue is, with the requester field; None if the issue need not be read: the
@@ -119,12 +141,17 @@ class BeginningCandidates:
         """Is a listed issue one that may begin, and in a state that was not looked at, or not for the last time?"""
         if self.named(listed) is None:
             return False
-        state, _, further = self._states().get(int(listed["id"]), "").partition(":")
-        return state != self._state(listed) or ":" in further
+        before = self._before(int(listed["id"]))
+        return before.state != self._state(listed) or before.first is not None
 
-    def _states(self) -> dict[int, str]:
+    def _before(self, number: int) -> LookedAt:
+        """An issue as it was read before; an empty one if it was not."""
+        return self._states().get(number, LookedAt())
+
+    def _states(self) -> dict[int, LookedAt]:
         if self._looked_at is None:
-            self._looked_at = self._begun.looked_at()
+            stored = self._begun.looked_at()
+            self._looked_at = {issue: LookedAt.from_text(text) for issue, text in stored.items()}
         return self._looked_at
 
     def _state(self, listed: Mapping[str, Any]) -> str:
@@ -142,8 +169,8 @@ class BeginningCandidates:
             return None  # the field is part of the state
         offset, changed = self._client.clock_offset, utc(listed["updated_on"])
         by_redmine = now + (offset.total_seconds() if offset is not None else -UNKNOWN_SKEW)
-        state, *further = self._states().get(int(listed["id"]), "").split(":")
-        first = float(further[1]) if state == self._state(listed) and len(further) > 1 else now
+        before = self._before(int(listed["id"]))
+        first = before.first if before.state == self._state(listed) and before.first is not None else now
         is_over = changed is not None and by_redmine > changed.timestamp() + SAME_SECOND
         return None if is_over or not 0.0 <= now - first < SAME_SECOND else first
 

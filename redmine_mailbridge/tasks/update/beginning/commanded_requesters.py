@@ -11,13 +11,12 @@ got its command, or was published, after others had been written begins nothing:
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from redmine_mailbridge.mail.mime.mailable import comparable
 from redmine_mailbridge.model.mail import Address, TextFormat
 from redmine_mailbridge.policy.issue_text import literal
 from redmine_mailbridge.policy.note_commands import NoteCommands, parse
 from redmine_mailbridge.redmine.responses import utc
 from redmine_mailbridge.store.notices import NewNotice, Notices
-from redmine_mailbridge.tasks.update.command_review import writers_of
+from redmine_mailbridge.tasks.update.command_review import takes_out, writers_of
 from redmine_mailbridge.tasks.update.command_rights import CommandRights, CommandUsers
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -98,7 +97,7 @@ class CommandedRequesters:
             return "a note with /private and /to is meant for third parties"
         if written.requester is not None and written.to:
             return "a note with /requester can have no /to"
-        if any(comparable(other.address) == comparable(person.address) for other in written.uncc):
+        if takes_out(written.uncc, person):
             return f"/uncc: {person.address} is the requester"
         named = (person, *written.to, *written.cc)
         return next(
