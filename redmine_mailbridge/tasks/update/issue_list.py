@@ -18,6 +18,9 @@ BRIEF_OVERLAP = 5.0
 """
 NUMBERS_AT_ONCE = 400
 """How many issues one request names: about 3 kB of the URL; servers accept 8 kB."""
+MOST_MISSES = 10
+"""How often the pages of one run may go back. After that, what moves while the pages are read is left to the next run.
+"""
 ListedIssue = Mapping[str, Any]
 """An issue as Redmine's list of issues returns it."""
 
@@ -101,16 +104,16 @@ class IssueList:
     def pages(self, since: str) -> Iterator[list[ListedIssue]]:
         """The issues changed since then, oldest first. Each page is requested from the last issue of the previous page:
         by its time, and by its place. If that issue is not on it, some before it have moved to the end of the list (or
-        the database has no fractions), and all since its time are read, once for each time: each loop comes further.
+        the database has no fractions), and all since its time are read. A list that has no order is read to its end.
         """
-        offset, again = 0, False
+        offset, misses = 0, 0
         last: tuple[int, str] | None = None
         seen: set[tuple[int, str]] = set()
         while True:
             page = self._changed(since, offset)
             shown = [(int(issue["id"]), str(issue["updated_on"])) for issue in page]
-            if offset and last not in shown and not again:
-                offset, again = 0, True
+            if offset and last not in shown and misses < MOST_MISSES:
+                offset, misses = 0, misses + 1
                 continue
             if any(changed < since for _, changed in shown):
                 self._fractions = True
@@ -121,7 +124,7 @@ class IssueList:
                 return
             seen, last = set(shown), shown[-1]
             if last[1] > since:
-                since, again = last[1], False
+                since = last[1]
                 first = _before(since, 1) if self._fractions else since
                 offset = sum(changed >= first for _, changed in shown) - 1
             else:

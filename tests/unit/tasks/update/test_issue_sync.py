@@ -1,6 +1,7 @@
 """The copy of Redmine's issues: complete, and with few requests, whatever moves in Redmine meanwhile."""
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from redmine_mailbridge.redmine.requests import NoteRequest
 from redmine_mailbridge.redmine.write_intent import WriteIntent
 from redmine_mailbridge.store.issue_copy import IssueCopy, IssueRow, JournalRow
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.tasks.update.issue_list import IssueList
 from redmine_mailbridge.tasks.update.issue_reader import seconds
 from redmine_mailbridge.tasks.update.issue_sync import IssueSync
 from tests.unit.redmine.tiny import Seen, Tiny, answer, serve
@@ -438,7 +440,7 @@ def test_a_list_without_order_ends(world: World, mirror: IssueSync, monkeypatch:
 
     def page(query: dict[str, list[str]]) -> bytes:
         pages.append(query)
-        assert len(pages) < 12
+        assert len(pages) < 30
         world.order = {number: number * (-1) ** len(pages) for number in world.issues}
         return whole(query)
 
@@ -591,3 +593,34 @@ def test_redmines_clock_is_set_back(world: World, mirror: IssueSync, issues: Iss
     world.now += 86_400
     mirror.refresh()  # once more, as it was changed in the second in which it was read
     assert [] == mirror.take_stock().read
+
+
+@pytest.mark.parametrize("fractions", [False, True])
+@pytest.mark.parametrize("seed", range(25))
+def test_whatever_moves_while_the_pages_are_read(
+    world: World, tiny: Tiny, monkeypatch: pytest.MonkeyPatch, seed: int, *, fractions: bool
+) -> None:
+    """What changed before the first page, and not again, is listed, whatever else changes between the pages."""
+    monkeypatch.setattr("redmine_mailbridge.tasks.update.issue_list.PAGE", 5)
+    chance, world.fractions, moved = random.Random(seed), fractions, set()
+    for number in range(1, chance.randrange(1, 60)):
+        world.add(number)
+    for number in chance.sample(sorted(world.issues), len(world.issues)):
+        world.now += chance.choice([0, 0, 0, 0.3, 1])
+        world.change(number)
+    before = {number: seconds(issue["updated_on"]) for number, issue in world.issues.items()}
+    whole, since = world.page, START + chance.randrange(4)
+
+    def page(query: dict[str, list[str]]) -> bytes:
+        shown = whole(query)
+        if chance.random() < 0.4:
+            for number in chance.sample(sorted(world.issues), min(3, len(world.issues))):
+                world.now += chance.choice([0, 0.2])
+                world.change(number)
+                moved.add(number)
+        return shown
+
+    monkeypatch.setattr(world, "page", page)
+    pages = IssueList(Client(Connection(tiny.url, "key"))).pages(iso(since))
+    listed = {int(issue["id"]) for page in pages for issue in page}
+    assert not {number for number, changed in before.items() if changed >= since} - moved - listed
