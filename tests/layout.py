@@ -16,8 +16,8 @@ PAGE = ROOT / "docs" / "dev" / "architecture.md"
 
 ROOMS = (
     "util", "model", "business_time", "sasl", "mail", "settings", "policy", "mailboxes", "redmine", "store",
-    "discovery", "oauth", "outgoing", "reports", "tasks.receive", "tasks.update", "tasks.aggregate", "tasks.service",
-    "wiring", "checks", "web", "cli",
+    "conditions", "discovery", "oauth", "outgoing", "reports", "tasks.receive", "tasks.update", "tasks.aggregate",
+    "tasks.service", "wiring", "checks", "web", "cli",
 )  # fmt: skip
 IMPORTS_LATE = ("wiring", "cli")
 """The rooms that may import inside functions, so that a command loads only what it needs."""

@@ -7,6 +7,7 @@ from redmine_mailbridge.checks import port as ports
 from redmine_mailbridge.checks.advice import advice, login_advice, with_advice, with_line
 from redmine_mailbridge.checks.result import Check, is_unproven, line_of
 from redmine_mailbridge.checks.vouching import vouched
+from redmine_mailbridge.conditions.rules import CERTIFICATE_DAYS
 from redmine_mailbridge.errors import (
     FolderMissing,
     LoginRefused,
@@ -19,9 +20,6 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import JUNK, ConnectionInfo, FolderState
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.presets import presets
-
-CERTIFICATE_WARNING = 21
-"""Days before a certificate expires from which on a warning is shown."""
 
 MOST_LOOKED_THROUGH = 2000
 """The largest folder that is searched for authenticated senders: listing a larger one would take too long."""
@@ -125,9 +123,7 @@ def _connection(here: str, box: MailboxSettings, connected: ConnectionInfo) -> I
         words.append(f"certificate valid for {days} days")
     if connected.mechanism:
         words.append("reports new mail at once (IDLE)" if connected.pushes else "is polled on schedule (no IDLE)")
-    yield Check(
-        f"{here}: connection", None if days is not None and days < CERTIFICATE_WARNING else True, ", ".join(words)
-    )
+    yield Check(f"{here}: connection", None if days is not None and days < CERTIFICATE_DAYS else True, ", ".join(words))
     yield Check(f"{here}: greeting", True, connected.greeting or "(none)")
     yield Check(f"{here}: capabilities", True, " ".join(connected.capabilities) or "the server announces none")
 

@@ -1,7 +1,8 @@
 """All that `check` asks of servers, in order."""
 
+import contextlib
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.outgoing import outgoing_checks
@@ -14,9 +15,9 @@ from redmine_mailbridge.errors import StoreError
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.wiring import oauth, read_only, sending
+from redmine_mailbridge.wiring.conditions import list_conditions
 from redmine_mailbridge.wiring.mailboxes import mailbox_of
 from redmine_mailbridge.wiring.redmine import metadata_of, redmine_client
-from redmine_mailbridge.wiring.store import pauses
 
 
 def server_checks(
@@ -42,26 +43,27 @@ def server_checks(
         yield from outgoing_checks(name, settings, box)
         if send_test:
             yield from _send_test(name, settings, box)
-    yield from _stored(settings, boxes)
+    yield from _raw_messages(settings)
+    yield from _conditions(settings, boxes)
 
 
-def _stored(settings: Settings, boxes: Mapping[str, MailboxSettings]) -> Iterator[Check]:
-    """What the store says: raw messages in the wrong place, and the mailboxes that the service has paused because their
-    settings did not fit Redmine at its last look.
-    """
-    try:
-        with read_only.store_of(settings) as store:
-            if store is None:
-                return
+def _raw_messages(settings: Settings) -> Iterator[Check]:
+    """Raw messages in the wrong place. A store that cannot be read is a condition."""
+    with contextlib.suppress(StoreError), read_only.store_of(settings) as store:
+        if store is not None:
             yield from raw_message_checks(store)
-            paused = pauses(store).all()
-    except StoreError as error:
-        yield Check("store", False, str(error))
-        return
-    for name in boxes:
-        if name in paused:
-            since = dt.datetime.fromtimestamp(paused[name].since).astimezone()
-            yield Check(f"mailbox {name}: paused", False, f"since {since:%Y-%m-%d %H:%M}: {paused[name].words}")
+
+
+def _conditions(settings: Settings, boxes: Collection[str]) -> Iterator[Check]:
+    """What the service has observed, as `status` lists it. What the checks above test themselves counts by their result
+    alone: here it is a note.
+    """
+    for condition in list_conditions(settings):
+        if condition.subject not in settings.mailboxes or condition.subject in boxes:
+            since = dt.datetime.fromtimestamp(condition.since).astimezone() if condition.since is not None else None
+            began = f"since {since:%Y-%m-%d %H:%M}: " if since is not None else ""
+            ok = False if condition.kind.fails_check else None
+            yield Check(condition.name, ok, f"{began}{condition.problem}\n{condition.remedy}")
 
 
 def _send_test(name: str, settings: Settings, box: MailboxSettings) -> Iterator[Check]:

@@ -4,8 +4,9 @@ import socket
 from collections.abc import Collection
 from typing import Literal, Protocol
 
-from redmine_mailbridge.mailboxes.tls import peer, valid_until, version
+from redmine_mailbridge.mailboxes.tls import peer, version
 from redmine_mailbridge.model.mailbox import ConnectionInfo
+from redmine_mailbridge.util.certificates import valid_until
 
 
 class SessionInfo(Protocol):

@@ -1,6 +1,5 @@
 """TLS with certificate verification, and which connections count as private."""
 
-import datetime as dt
 import socket
 import ssl
 
@@ -35,13 +34,6 @@ def peer(sock: socket.socket) -> str:
         return ""
     host, port = name[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def valid_until(sock: socket.socket) -> dt.datetime | None:
-    """Given a socket, return when the server's certificate ends; None without TLS."""
-    certificate = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
-    end = certificate.get("notAfter") if certificate else None
-    return dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(end), dt.UTC) if isinstance(end, str) else None
 
 
 def private(config: MailboxConfig) -> bool:

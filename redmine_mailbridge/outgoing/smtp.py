@@ -13,6 +13,7 @@ from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingErro
 from redmine_mailbridge.outgoing.smtp_auth import log_in_by_password, log_in_by_token
 from redmine_mailbridge.outgoing.smtp_client import SmtpClient, SmtpTlsClient
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
+from redmine_mailbridge.util import certificates
 from redmine_mailbridge.util.printable import printable_line, system_error
 
 OUR_QUOTA = (" 5.4.5 ", " 5.7.60 ", " 5.2.252 ")
@@ -84,6 +85,7 @@ class SmtpTransport:
             self._server = server
             if config.security == "starttls":
                 server.starttls(context=context)
+            certificates.note(config.host, config.port, server.sock)
             if config.username is not None and config.token is not None:
                 log_in_by_token(server, config)
             elif config.username is not None:

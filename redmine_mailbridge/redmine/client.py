@@ -108,6 +108,8 @@ class Client:
         self.connection = connection
         self.limiter = limiter or AdaptiveLimiter(connection.max_parallel, clock)
         self.clock_offset: dt.timedelta | None = None
+        self.denied = False
+        """Whether the last response was that the key is not accepted (`AccessDenied`)."""
         self._base = connection.url.rstrip("/")
         self._clock = clock
         self._adapter = SharedAdapter(connection.max_parallel)
@@ -260,7 +262,7 @@ class Client:
             except AccessDenied as error:
                 denied = self._with_place(error)
                 denied.writing, denied.sent = asked.method != "get", True
-                self._heard(str(denied))
+                self._heard(str(denied), denied=True)
                 raise denied from None
             except (RedmineUnavailable, RedmineUnclear) as error:
                 if isinstance(error, RedmineUnavailable):
@@ -279,7 +281,8 @@ class Client:
         where = "copy the key of the bridge's user (My account, API access key) to "
         return AccessDenied(f"{error}: {where}{self.connection.key_at}", key=True)
 
-    def _heard(self, words: str | None) -> None:
+    def _heard(self, words: str | None, *, denied: bool = False) -> None:
+        self.denied = denied
         for callback in self._on_heard:
             callback(words)
 

@@ -22,6 +22,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.redmine.responses import Response, error_of, read_answer
+from redmine_mailbridge.util import certificates
 from redmine_mailbridge.util.printable import system_error
 
 WAY = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
@@ -48,6 +49,11 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(HTTPSConnection):
+    def connect(self) -> None:
+        """Connect, and note until when the server's certificate is valid."""
+        super().connect()
+        certificates.note(self.host, self.port or 443, self.sock)
+
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
             self.connect()

@@ -74,21 +74,24 @@ class AdminSettings(SettingsTable):
     session_idle: PositiveSpan = setting("Idle time after which a session ends.", parse_span("1h"))
     language: Name | None = setting("The language of the pages: en or de.", None, shown="the browser's")
     metrics_from: tuple[Network, ...] = setting(
-        "Addresses that may read /metrics (Prometheus) without signing in. Works only where client addresses can be "
-        "trusted: not behind a proxy that is missing in `proxies`.",
+        "Addresses that may read /metrics (Prometheus) and /health without signing in. Works only where client "
+        "addresses can be trusted: not behind a proxy that is missing in `proxies`.",
         ("127.0.0.0/8", "::1/128"),
     )
     metrics_token: SecretStr | None = setting(
-        "Clients that send this token (Authorization: Bearer …) may read /metrics from anywhere. Preferably use "
-        "metrics_token_file.",
+        "Clients that send this token (Authorization: Bearer …) may read /metrics and /health from anywhere. "
+        "Preferably use metrics_token_file.",
         None,
         shown="none",
     )
     metrics_token_file: FilePath | None = setting("A file that contains only this token.", None, shown="none")
     alert_to: tuple[MailAddress, ...] = setting(
-        "Who receives an alert when a mailbox, Redmine or sending keeps failing, and when it recovers.", ()
+        "Who receives an alert when a condition, such as a mailbox that cannot be read, lasts, and when it is over.", ()
     )
-    alert_after: PositiveSpan = setting("How long it must fail before the alert is sent.", parse_span("30m"))
+    alert_after: PositiveSpan = setting(
+        "How long a condition must last before the alert is sent. A failure that lasts as long is critical.",
+        parse_span("30m"),
+    )
 
     @property
     def prefix(self) -> str:

@@ -1,4 +1,4 @@
-"""The health of everything that runs, as last recorded by the service: for the pages, metrics and alerts."""
+"""The health of everything that runs, as last recorded by the service: for the conditions and metrics."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from redmine_mailbridge.store.dialects import upsert
 from redmine_mailbridge.store.tables import health
 from redmine_mailbridge.util.dataclass import dataclass
 
-SERVICE, REDMINE = "service", "redmine"
+SERVICE, REDMINE, SENDING = "service", "redmine", "sending"
 SILENT = 60.0
 """Seconds after which a component without a new record counts as not running."""
 EVERY = 20.0
@@ -23,14 +23,11 @@ def of_mailbox(name: str) -> str:
     return f"mailbox:{name}"
 
 
-def of_settings(name: str) -> str:
-    """The name for whether a mailbox's settings fit Redmine."""
-    return f"settings:{name}"
-
-
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """The health of one component: `error` is None if healthy, `failing_since` when it began; `doing` is one phrase."""
+class HealthRecord:
+    """The health of one component: `error` is None if healthy, `failing_since` when it began; `doing` is one phrase.
+    `refused`: the error is that the login or the key is not accepted, which waiting does not mend.
+    """
 
     name: str
     at: float
@@ -38,11 +35,10 @@ class Condition:
     failing_since: float | None
     error: str | None
     doing: str
-    certificate_until: float | None = None
-    alerted_at: float | None = None
+    refused: bool = False
 
 
-def alive(service: Condition | None, now: float) -> bool:
+def alive(service: HealthRecord | None, now: float) -> bool:
     """Given the service's last record and the current time: is it running?"""
     return service is not None and service.doing == "running" and abs(now - service.at) < SILENT
 
@@ -58,21 +54,25 @@ class Health:
         self._database = database
         self._clock = clock
         self._steady = steady
-        self._noted: dict[str, tuple[float, str | None, str]] = {}
+        self._noted: dict[str, tuple[float, str | None, str, bool]] = {}
         self._lock = threading.Lock()
 
-    def note(self, name: str, error: str | None, doing: str = "", *, certificate_until: float | None = None) -> None:
-        """Given a component and its health, record it; an unchanged one only periodically."""
+    def note(
+        self, name: str, error: str | None, doing: str = "", *, refused: bool = False, ok_at: float | None = None
+    ) -> None:
+        """Given a component and its health, record it; an unchanged one only periodically. `ok_at`: when it last
+        worked, if that is not now.
+        """
         now, counted = self._clock(), self._steady()
         with self._lock:
             before = self._noted.get(name)
-            if before is not None and before[1:] == (error, doing) and counted - before[0] < EVERY:
+            if before is not None and before[1:] == (error, doing, refused) and counted - before[0] < EVERY:
                 return
-            self._noted[name] = (counted, error, doing)
-        values = {"name": name, "at": now, "doing": doing, "certificate_until": certificate_until, "error": error}
+            self._noted[name] = (counted, error, doing, refused)
+        values = {"name": name, "at": now, "doing": doing, "error": error, "refused": refused}
         with self._database.write() as db:
             if error is None:
-                upsert(db, health, values | {"ok_at": now, "failing_since": None})
+                upsert(db, health, values | {"ok_at": now if ok_at is None else ok_at, "failing_since": None})
             else:
                 since = sa.func.coalesce(health.c.failing_since, now)
                 upsert(db, health, values | {"failing_since": now}, failing_since=since)
@@ -82,18 +82,10 @@ class Health:
         with self._database.write() as db:
             upsert(db, health, {"name": name, "at": self._clock(), "doing": doing})
 
-    def all(self) -> dict[str, Condition]:
+    def all(self) -> dict[str, HealthRecord]:
         """The health of all components, by name."""
         with self._database.read() as db:
-            return {row.name: Condition(**row._mapping) for row in db.execute(sa.select(health))}
-
-    def alerted(self, name: str, *, over: bool = False) -> bool:
-        """Claim an alert for a failing component (or, `over`, for its recovery). Return False if another did so
-        before."""
-        unchanged = health.c.alerted_at.is_not(None) if over else health.c.alerted_at.is_(None)
-        change = sa.update(health).where(health.c.name == name, unchanged)
-        with self._database.write() as db:
-            return db.execute(change.values(alerted_at=None if over else self._clock())).rowcount == 1
+            return {row.name: HealthRecord(**row._mapping) for row in db.execute(sa.select(health))}
 
     def forget(self, known: set[str]) -> None:
         """Given all current names, delete the others: mailboxes that no longer exist."""

@@ -43,6 +43,14 @@ class MailboxPause:
         )
 
 
+def pauses_in(db: sa.Connection) -> dict[str, MailboxPause]:
+    """Given an open transaction, return the paused mailboxes, by name."""
+    return {
+        row.mailbox: MailboxPause(row.mailbox, row.mail_id, row.since, tuple(json.loads(row.lines)), row.looks)
+        for row in db.execute(sa.select(mailbox_pause))
+    }
+
+
 class MailboxPauses:
     """The pauses of a store. Only the holder of the service's lock changes them. Thread-safe."""
 
@@ -52,11 +60,7 @@ class MailboxPauses:
     def all(self) -> dict[str, MailboxPause]:
         """The paused mailboxes, by name."""
         with self._store.database.read() as db:
-            rows = db.execute(sa.select(mailbox_pause)).all()
-        return {
-            row.mailbox: MailboxPause(row.mailbox, row.mail_id, row.since, tuple(json.loads(row.lines)), row.looks)
-            for row in rows
-        }
+            return pauses_in(db)
 
     def pause(self, mailbox: str, mail_id: int, lines: Sequence[str], before: MailboxPause | None) -> float:
         """Given a mailbox, the message that revealed that its settings do not fit, and the problems, pause it (longer,

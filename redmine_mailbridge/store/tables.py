@@ -321,12 +321,20 @@ task_run = Table(
     Index("ix_task_run_name", "name", "id"),
 )
 
-# the health of everything: one row for the service, for Redmine, for sending, and for each mailbox and its settings
+# the health of everything: one row for the service, for Redmine, for sending, and for each mailbox
 health = Table(
     "health", metadata, *_key(Text, "name"), *_required(Double, "at"),
     *_optional(Double, "ok_at", "failing_since"), *_optional(Text, "error"), *_required(Text, "doing"),
-    *_optional(Double, "certificate_until", "alerted_at"),
+    Column("refused", Boolean, nullable=False, default=False, server_default=false()),
 )
+
+# until when the certificate of a server is valid, as seen at `seen_at`; `server` is host:port
+certificate = Table(
+    "certificate", metadata, *_key(Text, "server"), *_required(Double, "until", "seen_at"),
+)
+
+# the conditions of which an alert was sent, and no all-clear yet
+alert = Table("alert", metadata, *_key(Text, "key", "subject"), *_required(Double, "at"))
 
 # the sessions of the admin pages; `key` is the SHA-256 of the token
 admin_session = Table(

@@ -1,10 +1,13 @@
 """What the pages work with: the settings in force, the store, and the ways to ask and to steer."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import field
 
 from anyio import CapacityLimiter
 
+from redmine_mailbridge.conditions.condition import Condition
+from redmine_mailbridge.conditions.current import current_conditions
 from redmine_mailbridge.oauth.sign_in_service import SignIns
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.load import Loaded
@@ -12,6 +15,7 @@ from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.admin_sessions import AdminSessions, Audit, LogBuffer
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.observed.certificates import Certificates
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.queries.statistics import Statistics
@@ -48,12 +52,31 @@ MENU = (
 )
 
 
+RECENT = 5.0
+"""Seconds for which a list of conditions is valid for strangers."""
+
+
+class RecentConditions:
+    """The last list of conditions, computed by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: tuple[float, list[Condition]] | None = None
+
+    def get(self, compute: Callable[[], list[Condition]], now: float) -> list[Condition]:
+        """Given what computes the list, and the time in epoch seconds, return it, or the last one while it is valid."""
+        with self._lock:
+            if self._last is None or abs(now - self._last[0]) >= RECENT:
+                self._last = now, compute()
+            return self._last[1]
+
+
 @dataclass(frozen=True, slots=True)
 class AppContext:
     """Everything that a page may ask or have done.
 
     `limits` are the accounts that send mail; `reload` has the process read its settings again and serve new pages, None
-    where nothing can; `reports` are the last ones; `sign_ins` and `local_sign_ins` are the threads that
+    where nothing can; `reports` and `recent` are the last ones; `sign_ins` and `local_sign_ins` are the threads that
     strangers may take.
     """
 
@@ -64,6 +87,7 @@ class AppContext:
     book: TaskState
     statistics: Statistics
     health: Health
+    certificates: Certificates
     planner: Planner
     metadata: MetadataCache
     seen: MessageViews
@@ -81,6 +105,7 @@ class AppContext:
     local_sign_ins: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(LOCAL_SIGN_INS))
     reload: Callable[[], None] | None = None
     reports: ReportCache = field(default_factory=ReportCache)
+    recent: RecentConditions = field(default_factory=RecentConditions)
 
     @property
     def menu(self) -> tuple[tuple[str, str, str], ...]:
@@ -91,3 +116,11 @@ class AppContext:
     def settings(self) -> Settings:
         """The settings in force."""
         return self.loaded.settings
+
+    def conditions(self) -> list[Condition]:
+        """What is wrong now, the worst first."""
+        return current_conditions(self.store, self.settings)
+
+    def recent_conditions(self) -> list[Condition]:
+        """The same, at most `RECENT` seconds old: strangers may ask as often as they like."""
+        return self.recent.get(self.conditions, self.store.clock())

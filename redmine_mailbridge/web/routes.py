@@ -82,6 +82,7 @@ POST: dict[str, Page] = {
 PUBLIC: dict[str, Page] = {
     "/healthz": probes.healthz,
     "/readyz": probes.readyz,
+    "/health": probes.health,
     "/metrics": probes.metrics,
 }
 

@@ -21,7 +21,8 @@ POLICY = (
 )
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN_TO_PROBES = ("/healthz", "/readyz")
-METRICS = "/metrics"
+BY_ADDRESS = ("/health", "/metrics")
+"""What machines may ask for by the address of this one."""
 YEAR = 365 * 86_400
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -73,7 +74,9 @@ class SecurityMiddleware:
         name = _without_port(host)
         # no foreign name can be made to point here when an address was asked for; machines may
         # use any of the configured names
-        is_known_host = name in self._hosts or path in OPEN_TO_PROBES or (path == METRICS and plain(name) is not None)
+        is_known_host = (
+            name in self._hosts or path in OPEN_TO_PROBES or (path in BY_ADDRESS and plain(name) is not None)
+        )
         if not is_known_host:
             return 421, "This address is not known here. Give the one that people type as url in [admin]."
         if int(headers.get("content-length") or 0) > LARGEST_BODY:

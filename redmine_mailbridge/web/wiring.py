@@ -18,7 +18,16 @@ from redmine_mailbridge.web.server import AdminServer
 from redmine_mailbridge.wiring import outgoing, sending
 from redmine_mailbridge.wiring.core import core_of
 from redmine_mailbridge.wiring.oauth import sign_ins
-from redmine_mailbridge.wiring.store import audit, health, log_buffer_of, open_store, outbox, sender_list, task_book
+from redmine_mailbridge.wiring.store import (
+    audit,
+    certificates,
+    health,
+    log_buffer_of,
+    open_store,
+    outbox,
+    sender_list,
+    task_book,
+)
 
 
 def context(loaded: Loaded, reload: Callable[[], None] | None = None) -> AppContext:
@@ -50,6 +59,7 @@ def context(loaded: Loaded, reload: Callable[[], None] | None = None) -> AppCont
         seen=MessageViews(core.planner.read),
         statistics=Statistics(store.database),
         health=health(store),
+        certificates=certificates(store),
         sessions=sessions,
         audit=changes,
         senders=sender_list(store),

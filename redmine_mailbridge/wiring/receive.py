@@ -27,7 +27,7 @@ from redmine_mailbridge.wiring.store import outbox, pauses
 def shared_of(core: Core, pool: ThreadPoolExecutor) -> SharedResources:
     """What all receivers share. The circuit breaker notes every response of Redmine from here on."""
     settings, client = core.settings, core.client
-    breaker = CircuitBreaker(ask=client.whoami, forget_pause=client.limiter.forget_pause)
+    breaker = CircuitBreaker(ask=client.whoami, forget_pause=client.limiter.forget_pause, denied=lambda: client.denied)
     client.on_heard(breaker.note_response)
     client.before_late_write(core.store.database.check_fence)
     ttl = settings.redmine.cache_ttl.total_seconds()

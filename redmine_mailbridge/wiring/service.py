@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 
+from redmine_mailbridge.conditions.current import current_conditions
+from redmine_mailbridge.conditions.servers import configured_servers
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.outbox_sender import OutboxSender
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.observed.sent_alerts import SentAlerts
 from redmine_mailbridge.tasks.receive.receiver import SharedResources
 from redmine_mailbridge.tasks.service.alerts import Alerts
 from redmine_mailbridge.tasks.service.health_monitor import HealthMonitor
 from redmine_mailbridge.tasks.service.idle_watcher import IdleWatcher
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
 from redmine_mailbridge.wiring.mailboxes import OpenMailbox
-from redmine_mailbridge.wiring.store import health
+from redmine_mailbridge.wiring.store import certificates, health
 
 
 def listeners_of(
@@ -29,7 +32,10 @@ def pulse_of(
     settings: Settings, store: Store, shared: SharedResources, sending: OutboxSender, mailer: IssueMailer
 ) -> HealthMonitor:
     """What records the health of all, and alerts an admin of lasting failures."""
-    condition, admin = health(store), settings.admin
-    after = admin.alert_after.total_seconds()
-    alerts = Alerts(condition, mailer, admin.alert_to, after=after, clock=store.clock)
-    return HealthMonitor(condition, shared.breaker, sending, after=alerts.once, paused=shared.settings_fitness.words_of)
+    admin = settings.admin
+    alerts = Alerts(
+        lambda: current_conditions(store, settings), SentAlerts(store.database, store.clock), mailer, admin.alert_to,
+        after=admin.alert_after.total_seconds(), clock=store.clock,
+    )  # fmt: skip
+    servers = configured_servers(settings)
+    return HealthMonitor(health(store), shared.breaker, sending, certificates(store), servers, after=alerts.once)

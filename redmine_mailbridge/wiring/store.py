@@ -1,7 +1,8 @@
 """Wires the store, and what keeps each kind of record in it."""
 
+from typing import TYPE_CHECKING
+
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.store.admin_sessions import Audit, LogBuffer
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
@@ -11,6 +12,10 @@ from redmine_mailbridge.store.queries.messages import MessageQueries
 from redmine_mailbridge.store.sender_list import SenderList
 from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.util.process_owner import become_owner
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.store.admin_sessions import Audit, LogBuffer
+    from redmine_mailbridge.store.observed.certificates import Certificates
 
 
 def open_store(settings: Settings) -> Store:
@@ -26,8 +31,10 @@ def message_queries(store: Store) -> MessageQueries:
     return MessageQueries(store.database)
 
 
-def audit(store: Store) -> Audit:
+def audit(store: Store) -> "Audit":
     """The record of what was changed by hand."""
+    from redmine_mailbridge.store.admin_sessions import Audit
+
     return Audit(store.database, store.clock)
 
 
@@ -51,6 +58,13 @@ def health(store: Store) -> Health:
     return Health(store.database, store.clock)
 
 
+def certificates(store: Store) -> "Certificates":
+    """Until when the servers' certificates are valid."""
+    from redmine_mailbridge.store.observed.certificates import Certificates
+
+    return Certificates(store.database, store.clock)
+
+
 def issues(store: Store) -> IssueCopy:
     """The copy of Redmine's issues."""
     return IssueCopy(store.database, store.clock)
@@ -61,6 +75,8 @@ def pauses(store: Store) -> MailboxPauses:
     return MailboxPauses(store)
 
 
-def log_buffer_of(store: Store) -> LogBuffer:
+def log_buffer_of(store: Store) -> "LogBuffer":
     """The last lines of the log, for the pages."""
+    from redmine_mailbridge.store.admin_sessions import LogBuffer
+
     return LogBuffer(store.database)

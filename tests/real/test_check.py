@@ -292,7 +292,7 @@ def test_names_at_the_start(bridge: Product, mailbox: Mailbox) -> None:
     assert 1 == mailbox.count()["INBOX"]
     assert "paused because its settings do not fit Redmine" in done.stderr
     assert ["stored"] == [row.state.value for row in bridge.rows()]
-    assert any("mailbox support: paused: since" in line for line in failures(bridge))
+    assert any("mailbox-paused support: since" in line for line in failures(bridge))
 
 
 class Relay:

@@ -107,10 +107,10 @@ def _write_files(folder: Path, table: dict[str, Any]) -> None:
 
 def test_each_block_names_its_language() -> None:
     """No block is without a language, so that none escapes these tests; all kinds are covered."""
-    assert {"toml", "sh", "json", "nginx", "powershell", "jinja"} == {block.language for block in BLOCKS}
+    assert {"toml", "sh", "json", "nginx", "powershell", "jinja", "ini", "text"} == {block.language for block in BLOCKS}
     fences = sum(len(re.findall(r"^ *```", page.read_text("utf-8"), re.MULTILINE)) for page in PAGES)
     assert fences == 2 * len(BLOCKS)
-    assert all(block.reason for block in BLOCKS if block.language in {"nginx", "jinja"})
+    assert all(block.reason for block in BLOCKS if block.language in {"nginx", "jinja", "ini", "text"})
     assert len([block for block in BLOCKS if block.language == "toml"]) > 8
 
 

@@ -28,6 +28,7 @@ from redmine_mailbridge.model.mailbox import (
     RawMail,
 )
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.util import certificates
 
 STALE = 20.0
 """Seconds without a command after which a connection is tried with NOOP before it is used."""
@@ -56,6 +57,7 @@ class ImapMailbox(Account):
         if self._session is None:
             self._wakeup.refuse_if_cut(self.name)
             self._session = ImapSession(self.config)
+            certificates.note(self.config.host, self.config.port, self._session.socket)
             self._folders = ImapFolders(self._session)
         self._used = time.monotonic()
 

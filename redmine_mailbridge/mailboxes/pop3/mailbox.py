@@ -29,6 +29,7 @@ from redmine_mailbridge.model.mailbox import (
     RawMail,
 )
 from redmine_mailbridge.side_effects import SideEffect, side_effect
+from redmine_mailbridge.util import certificates
 from redmine_mailbridge.util.backoff import throttled
 
 VALIDITY = "pop3"
@@ -68,6 +69,7 @@ class Pop3Mailbox(Account):
             self._wakeup.refuse_if_cut(self.name)
             session = Pop3Session(self.config)
             try:
+                certificates.note(self.config.host, self.config.port, session.socket)
                 self._begin(session)
             except BaseException:
                 session.drop()

@@ -242,10 +242,6 @@ class MessageQueries:
         with self._database.read() as db:
             return [HistoryLine(row.at, row.line) for row in db.execute(query)]
 
-    def answers(self) -> bool:
-        """Is there a message? Constant cost. Raise StoreError if the store does not respond."""
-        return self._exists(mail.c.id > 0)
-
     def wrote_since(self, moment: float, now: float) -> bool:
         """Has Redmine accepted a message since then, as the newest issue or the newest note? Times in seconds since the
         epoch; one in the future is from before the clock was set back, and does not count.

@@ -20,7 +20,8 @@ class CircuitBreaker:
     """Lets requests pass while Redmine answers; stops them for a pause that grows with consecutive failures.
 
     `clock` is monotonic, in seconds. `ask` makes a test request unrelated to any mail, and raises RedmineUnavailable on
-    failure; `forget_pause` allows it although Redmine has requested a pause.
+    failure; `forget_pause` allows it although Redmine has requested a pause. `denied` returns whether the last response
+    was that the key is not accepted.
     """
 
     def __init__(
@@ -29,10 +30,12 @@ class CircuitBreaker:
         *,
         ask: Callable[[], object] | None = None,
         forget_pause: Callable[[], object] = lambda: None,
+        denied: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clock = clock
         self._ask = ask
         self._forget_pause = forget_pause
+        self._denied = denied
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._answered_at = float("-inf")
@@ -45,6 +48,11 @@ class CircuitBreaker:
         """Why requests are stopped, in one line for an admin."""
         self.asked = False
         """Whether Redmine has accepted or rejected anything yet."""
+
+    @property
+    def denied(self) -> bool:
+        """Whether Redmine responds, but does not accept the key."""
+        return self.words is not None and self._denied()
 
     @property
     def closed_for(self) -> float:

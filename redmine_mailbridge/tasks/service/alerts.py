@@ -1,4 +1,4 @@
-"""Alerts the admins by mail when something has been failing for too long, and when it works again: once each.
+"""Alerts the admins by mail when a condition has lasted for too long, and when it is over: once each.
 
 The mail is queued before the alert is recorded, and its Message-ID does not change on a retry: a crash in between
 neither loses it nor sends it twice.
@@ -9,27 +9,27 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from redmine_mailbridge.conditions.condition import Condition
+from redmine_mailbridge.conditions.kinds import KINDS, STORE_UNAVAILABLE
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.dates import Moment
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
-from redmine_mailbridge.store.health import REDMINE, SERVICE, Condition, Health
+from redmine_mailbridge.store.observed.sent_alerts import SentAlerts
 
 log = structlog.get_logger(__name__)
 
-TITLES = {
-    REDMINE: ("Redmine does not accept mail", "Redmine accepts mail again"),
-    "sending": ("Mail cannot be sent", "Mail is sent again"),
-    "settings": ("Mailbox {name} is paused: its settings do not fit Redmine", "Mailbox {name} is processed again"),
-    "mailbox": ("Mailbox {name} cannot be read", "Mailbox {name} is read again"),
-}
+OVER = "It works again; pending work continues automatically."
 
 
 class Alerts:
-    """Sends alerts and all-clears. A condition is alerted after failing for `after` seconds, measured by `steady`."""
+    """Sends alerts and all-clears. A condition is alerted after lasting for `after` seconds, measured by `steady`.
+    `current` returns the list of conditions.
+    """
 
     def __init__(
         self,
-        health: Health,
+        current: Callable[[], Sequence[Condition]],
+        sent: SentAlerts,
         mailer: IssueMailer,
         to: Sequence[str],
         *,
@@ -37,47 +37,57 @@ class Alerts:
         clock: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._health = health
+        self._current = current
+        self._sent = sent
         self._mailer = mailer
         self._to = tuple(Address("", address) for address in to)
         self._after = after
         self._clock = clock
         self._steady = steady
-        self._seen: dict[tuple[str, float], float] = {}
+        self._seen: dict[tuple[str, str], tuple[float | None, float]] = {}
 
     def once(self) -> None:
         """Queue the alerts and all-clears that are due. Without recipients, do nothing."""
         if not self._to:
             return
-        for name, condition in self._health.all().items():
-            if name == SERVICE:
-                continue
-            since = condition.failing_since
-            failing = since is not None and condition.alerted_at is None and self._lasts(name, since) >= self._after
-            if since is not None and failing and self._tell(condition, f"{name}/{since:.3f}/fails", 0, since):
-                self._health.alerted(name)
-            over = f"{name}/{condition.alerted_at:.3f}/works" if since is None and condition.alerted_at else ""
-            if over and self._tell(condition, over, 1, condition.ok_at):
-                self._health.alerted(name, over=True)
+        conditions = self._current()
+        if any(each.key == STORE_UNAVAILABLE for each in conditions):
+            return  # nothing is known of the others
+        present = {(each.key, each.subject): each for each in conditions if each.kind.is_mailed}
+        sent = self._sent.all()
+        self._seen = {name: seen for name, seen in self._seen.items() if name in present}
+        for name, condition in present.items():
+            if self._lasts(condition) >= self._after and name not in sent and self._alert(condition):
+                self._sent.begin(*name)
+        for name, at in sent.items():
+            if name not in present and self._all_clear(*name, at):
+                self._sent.end(*name)
 
-    def _lasts(self, name: str, since: float) -> float:
-        """Return for how many seconds a condition has been failing: by the wall clock up to the moment when this
-        process first saw it, by the monotonic clock since then.
+    def _lasts(self, condition: Condition) -> float:
+        """Return for how many seconds a condition has lasted: by the wall clock up to the moment when this process
+        first saw it, by the monotonic clock since then.
         """
-        now = self._steady()
-        began = self._seen.get((name, since))
-        if began is None:
-            self._seen = {key: at for key, at in self._seen.items() if key[0] != name}
-            began = self._seen[name, since] = now - max(self._clock() - since, 0.0)
-        return now - began
+        now, name = self._steady(), (condition.key, condition.subject)
+        seen = self._seen.get(name)
+        if seen is None or seen[0] != condition.since:
+            age = max(self._clock() - condition.since, 0.0) if condition.since is not None else 0.0
+            seen = self._seen[name] = (condition.since, now - age)
+        return now - seen[1]
 
-    def _tell(self, condition: Condition, key: str, which: int, since: float | None) -> bool:
+    def _alert(self, condition: Condition) -> bool:
+        key = f"{condition.key}/{condition.subject}/{condition.since or 0.0:.3f}/fails"
+        return self._tell(key, condition.title, f"{condition.detail}\n{condition.remedy}", condition.since)
+
+    def _all_clear(self, key: str, subject: str, alerted_at: float) -> bool:
+        kind = KINDS.get(key)  # one of an earlier version has ended, too
+        title = kind.over.format(subject=subject) if kind is not None else f"{key} {subject}: over"
+        return self._tell(f"{key}/{subject}/{alerted_at:.3f}/works", title, OVER, self._clock())
+
+    def _tell(self, key: str, title: str, text: str, since: float | None) -> bool:
         """Queue the mail. Return whether it is queued: a mail that a rate limit stops is retried."""
-        kind, _, name = condition.name.partition(":")
-        title = TITLES.get(kind, (f"{kind} fails", f"{kind} works again"))[which].format(name=name)
-        text = condition.error or "It works again; pending work continues automatically."
-        variables = {"alert": {"title": title, "text": text, "since": Moment.of(since)}}
+        moment = self._clock() if since is None else since
+        variables = {"alert": {"title": title, "text": text, "since": Moment.of(moment)}}
         is_queued, line = self._mailer.queue_system("alert", key, self._to, variables)
         done = is_queued or not self._mailer.reaches_admins
-        (log.warning if done else log.debug)("alert", title=title, reason=text, line=line)
+        (log.warning if done else log.debug)("alert", title=title, reason=text.partition("\n")[0], line=line)
         return done

@@ -58,7 +58,10 @@ class MailboxThread(Enduring):
         """The current activity in one phrase; "" before the first pass."""
         self.tried = False
         """Whether a pass has finished, so that `error` is meaningful."""
-        self.certificate_until: float | None = None
+        self.login_refused = False
+        """Whether `error` is that the server does not accept the login."""
+        self.read_at: float | None = None
+        """When the last pass without an error ended, in epoch seconds."""
 
     def wake(self) -> None:
         """Wake the thread to check for work."""
@@ -109,6 +112,7 @@ class MailboxThread(Enduring):
                 self._wait()
 
     def _fell(self, error: BaseException, pause: float) -> None:
+        self.login_refused = False
         self.error, self.doing = f"mailbox {self.name_of_mailbox}: {fault(error)}", "waiting to try again"
         with contextlib.suppress(Exception):  # it is reopened for the next pass
             self.receiver.mailbox.close()
@@ -164,16 +168,14 @@ class MailboxThread(Enduring):
 
     def _went_well(self, missing: str | None) -> None:
         """The pass finished. `missing` is the error of one missing folder when the others exist."""
-        self.error = missing
-        if not self.receiver.reading.files_at_the_end:  # POP3 has closed its connection
-            self._look_at_certificate()
+        self.error, self.login_refused, self.read_at = missing, False, self._shared.store.clock()
         self.doing = "listening" if self._listen else "waiting"
 
     def _failed(
         self, error_text: str, *, did_work: bool = False, login_refused: bool = False, commands: int = 0
     ) -> None:
         """The connection failed: reconnect after a pause that is at least as long as the server requested."""
-        self.error, self.doing = error_text, "waiting to try again"
+        self.error, self.login_refused, self.doing = error_text, login_refused, "waiting to try again"
         self.receiver.mailbox.close()
         self.backoff.failed(error_text, did_work=did_work, login_refused=login_refused, commands=commands)
         if self.backoff.left_alone:
@@ -205,14 +207,6 @@ class MailboxThread(Enduring):
             self._failed(str(error), login_refused=refused(error))
             return
         self._cause = PassTrigger.HINT if hinted or self._wake.is_set() else PassTrigger.DUE
-
-    def _look_at_certificate(self) -> None:
-        """Record until when the certificate of the open connection is valid."""
-        try:
-            until = self.receiver.mailbox.connected().certificate_until
-        except MailbridgeError:
-            return
-        self.certificate_until = until.timestamp() if until is not None else None
 
     def _until_due_without_the_server(self) -> float:
         """Return the seconds until there is work that does not need the mail server."""

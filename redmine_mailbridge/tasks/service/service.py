@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 import structlog
 
@@ -22,7 +23,6 @@ from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.tasks.receive.held_replies import HeldReplies, ReplyHold
 from redmine_mailbridge.tasks.receive.receiver import PassResult, Receiver, SharedResources
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
-from redmine_mailbridge.tasks.service.health_monitor import HealthMonitor
 from redmine_mailbridge.tasks.service.idle_watcher import IdleWatcher
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread, ThreadEnded
 from redmine_mailbridge.tasks.service.task_runner import Plans, TaskRunner
@@ -48,6 +48,19 @@ END_WITHIN = 75.0
 stop timeout of systemd.
 """
 Listener = Callable[[ProcessingResult], None]
+
+
+class ServiceMonitor(Protocol):
+    """What is called when the service starts and stops, and regularly in between: `health_monitor.py`."""
+
+    def begin(self, threads: Sequence[MailboxThread]) -> None:
+        """The service starts, with these mailboxes."""
+
+    def once(self, threads: Sequence[MailboxThread]) -> None:
+        """It runs."""
+
+    def end(self) -> None:
+        """It stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,8 @@ def one_pass(
     results = receive_once(receivers, on_outcome)
     _end(tasks.book, run, _waiting(received(results), shared))
     for mailbox_result in results:
-        health.note(of_mailbox(mailbox_result.mailbox), mailbox_result.error)
+        refused = mailbox_result.login_refused
+        health.note(of_mailbox(mailbox_result.mailbox), mailbox_result.error, refused=refused)
     errors = [f"{result.mailbox}: {line}" for result in results for line in (result.error, result.paused) if line]
     if with_update and shared.breaker.closed_for == 0.0:
         run = tasks.book.begin("update", None)
@@ -124,7 +138,7 @@ class Service:
         shared: SharedResources,
         sending: OutboxSender,
         tasks: ServiceTasks,
-        health_monitor: HealthMonitor,
+        health_monitor: ServiceMonitor,
         *,
         watchers: Sequence[IdleWatcher] = (),
     ) -> None:

@@ -8,6 +8,7 @@ from redmine_mailbridge.settings.effective import values
 from redmine_mailbridge.store.folder_cursors import ALL_NEW
 from redmine_mailbridge.store.health import of_mailbox
 from redmine_mailbridge.tasks.receive.admin_decisions import hurry_mailboxes
+from redmine_mailbridge.util.certificates import server_name
 from redmine_mailbridge.web.background_jobs import Work
 from redmine_mailbridge.web.pages.settings import anchor, by_table
 from redmine_mailbridge.web.pages.tasks import halted
@@ -34,6 +35,7 @@ def show(call: PageRequest) -> Response:
     name = _name(call)
     if name is None:
         return unknown(call)
+    box = call.context.settings.mailboxes[name]
     everything = call.query("all") == "1"
     listed_values = [
         value
@@ -45,11 +47,12 @@ def show(call: PageRequest) -> Response:
         title=name,
         name=name,
         halted=halted(call),
-        box=call.context.settings.mailboxes[name],
+        box=box,
         tables=by_table(listed_values, f"mailboxes.{name}"),
         anchor=anchor,
         all=everything,
         condition=call.context.health.all().get(of_mailbox(name)),
+        certificate_until=call.context.certificates.all().get(server_name(box.host, box.port)),
         count=call.context.statistics.mailbox_counts([name])[name],
     )
 

@@ -5,7 +5,7 @@ import datetime as dt
 from starlette.responses import Response
 
 from redmine_mailbridge.settings.who_mails import who_mails
-from redmine_mailbridge.store.health import REDMINE, SERVICE, alive, of_mailbox, of_settings
+from redmine_mailbridge.store.health import REDMINE, of_mailbox
 from redmine_mailbridge.web.pages.tasks import halted
 from redmine_mailbridge.web.request import PageRequest
 
@@ -26,12 +26,10 @@ def show(call: PageRequest) -> Response:
         title=call.words("Overview"),
         boxes=boxes,
         health={name: health.get(of_mailbox(name)) for name in boxes},
-        paused={name: health.get(of_settings(name)) for name in boxes},
-        service=alive(health.get(SERVICE), call.now),
+        conditions=call.context.conditions(),
         halted=halted(call),
         stopped=call.context.book.stopped,
         redmine=health.get(REDMINE),
-        sending=health.get("sending"),
         who_mails={name: who_mails(box, context.settings.outgoing) for name, box in boxes.items()},
         counts=context.statistics.mailbox_counts(boxes),
         days=days,

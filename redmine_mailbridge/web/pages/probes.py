@@ -1,11 +1,12 @@
-"""For machines: is it alive, does it work, and its numbers for Prometheus (text format 0.0.4)."""
+"""For machines: is it alive, can it work, what is wrong, and its numbers for Prometheus (text format 0.0.4)."""
 
 import hmac
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from redmine_mailbridge.errors import MailbridgeError
+from redmine_mailbridge.conditions.condition import Severity, worst
 from redmine_mailbridge.settings.value_types import reveal
 from redmine_mailbridge.store.health import SERVICE, alive
 from redmine_mailbridge.store.queries.statistics import Latencies
@@ -14,6 +15,7 @@ from redmine_mailbridge.web.request import PageRequest
 
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 """Headers by which a proxy makes itself known."""
+NOT_FOR_YOU = "not for this address: see metrics_from and metrics_token in [admin]\n"
 
 
 def healthz(call: PageRequest) -> Response:
@@ -23,18 +25,29 @@ def healthz(call: PageRequest) -> Response:
 
 
 def readyz(call: PageRequest) -> Response:
-    """The store answers too."""
-    try:
-        call.context.message_queries.answers()
-    except MailbridgeError:
-        return PlainTextResponse("the store does not answer\n", 503)
-    return PlainTextResponse("ok\n")
+    """The service can work: its store answers, and it runs. What is wrong follows, a line each; without names, since
+    anyone may ask.
+    """
+    conditions = call.context.recent_conditions()
+    unready = any(condition.kind.unready for condition in conditions)
+    lines = dict.fromkeys(f"{condition.severity.word} {condition.key}\n" for condition in conditions)
+    return PlainTextResponse("".join(["not ready\n" if unready else "ok\n", *lines]), 503 if unready else 200)
+
+
+def health(call: PageRequest) -> Response:
+    """The list of conditions, for who may read the numbers; 503 if one is critical."""
+    if call.session is None and not _may_read(call):
+        return PlainTextResponse(NOT_FOR_YOU, 403)
+    conditions = call.context.conditions()
+    severity = worst(conditions)
+    values = {"status": severity.word, "conditions": [condition.as_json() for condition in conditions]}
+    return JSONResponse(values, 503 if severity is Severity.CRITICAL else 200)
 
 
 def metrics(call: PageRequest) -> Response:
     """The numbers, for who may read them: one who is signed in, or a machine of `metrics_from`."""
     if call.session is None and not _may_read(call):
-        return PlainTextResponse("not for this address: see metrics_from and metrics_token in [admin]\n", 403)
+        return PlainTextResponse(NOT_FOR_YOU, 403)
     return PlainTextResponse("".join(_lines(call)), media_type="text/plain; version=0.0.4")
 
 
@@ -68,25 +81,25 @@ def _lines(call: PageRequest) -> Iterator[str]:
     )
     for name, words, values, label in families:
         yield from _family(name, words, values, label)
-    yield from _conditions(call)
+    yield from _health(call)
+    conditions = Counter(condition.severity.word for condition in call.context.conditions())
+    severities = {severity.word: conditions[severity.word] for severity in Severity}
+    yield from _family("conditions", "Conditions by severity.", severities, "severity")
     yield from _histogram("mail_seconds", "From being taken to being in Redmine.", statistics.latencies())
     yield from _histogram("sending_seconds", "From being queued to being sent.", statistics.sending_latencies())
 
 
-def _conditions(call: PageRequest) -> Iterator[str]:
+def _health(call: PageRequest) -> Iterator[str]:
     """What the running service has noted: 1 is well, 0 fails."""
     seen = call.context.health.all()
-    certificates = {
-        name.partition(":")[2]: (condition.certificate_until - call.now) / 86_400
-        for name, condition in seen.items()
-        if condition.certificate_until is not None
-    }
-    up = {name: 0 if condition.error else 1 for name, condition in seen.items() if name != SERVICE}
+    ends = call.context.certificates.all()
+    certificates = {server: (until - call.now) / 86_400 for server, until in ends.items()}
+    up = {name: 0 if record.error else 1 for name, record in seen.items() if name != SERVICE}
     up[SERVICE] = int(alive(seen.get(SERVICE), call.now))
-    success = {name: condition.ok_at for name, condition in seen.items() if condition.ok_at is not None}
+    success = {name: record.ok_at for name, record in seen.items() if record.ok_at is not None}
     yield from _family("up", "Whether it works.", up, "what")
     yield from _family("last_success_timestamp_seconds", "When it last worked.", success, "what")
-    yield from _family("certificate_days", "Days until the server's certificate ends.", certificates, "mailbox")
+    yield from _family("certificate_days", "Days until the server's certificate ends.", certificates, "server")
 
 
 def _family(name: str, words: str, values: Mapping[str, float], label: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from redmine_mailbridge.errors import (
+    AccessDenied,
     LockLost,
     RedmineError,
     RedmineRefused,
@@ -325,6 +326,8 @@ def test_whoever_listens_hears_how_redmine_is() -> None:
         answer('{"a":1}'),
         answer("", "503 Service Unavailable"),
         answer('{"errors":["x"]}', "422 Unprocessable Entity"),
+        answer("", "401 Unauthorized"),
+        answer('{"a":1}'),
     ]
     with serve(lambda _: answers.pop(0)) as tiny:
         client = Client(Connection(tiny.url, "key"))
@@ -334,7 +337,13 @@ def test_whoever_listens_hears_how_redmine_is() -> None:
             client.post("/a.json", {})
         with pytest.raises(RedmineRefused):
             client.post("/a.json", {})
-    assert [None, True] == [words if words is None else "(503)" in words for words in heard]
+        assert [None, True] == [words if words is None else "(503)" in words for words in heard]
+        assert not client.denied
+        with pytest.raises(AccessDenied):
+            client.get("/a.json")
+        assert client.denied
+        client.get("/a.json")
+        assert not client.denied
 
 
 @pytest.mark.fault("A22-1")

@@ -2,12 +2,14 @@
 
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from redmine_mailbridge.errors import RedmineUnavailable
 from redmine_mailbridge.redmine.client import Client, Connection
+from redmine_mailbridge.util.certificates import take_noted
 from tests.unit.redmine.tiny import answer, serve
 
 
@@ -33,6 +35,8 @@ def test_own_authority(certificate: Path) -> None:
     with serve(lambda _: answer('{"issue":{"id":1}}'), context(certificate)) as tiny:
         client = Client(Connection(tiny.url, "key", ca_file=str(certificate)))
         assert {"issue": {"id": 1}} == client.get("/issues/1.json")
+        until = take_noted()[tiny.url.removeprefix("https://")]
+        assert 0.0 < (until - time.time()) / 86_400 <= 2.0
 
 
 def test_stranger(certificate: Path) -> None:

@@ -1,8 +1,8 @@
-"""How things are, as the service notes it and the pages, alerts and the health check read it."""
+"""How things are, as the service notes it and the list of conditions reads it."""
 
 import pytest
 
-from redmine_mailbridge.store.health import EVERY, SERVICE, SILENT, Condition, Health, alive
+from redmine_mailbridge.store.health import EVERY, SERVICE, SILENT, Health, HealthRecord, alive
 from redmine_mailbridge.store.messages import Store
 from tests.clocks import Clock
 
@@ -22,23 +22,23 @@ def health(store: Store, clock: Clock, steady: Clock) -> Health:
     return Health(store.database, clock, steady)
 
 
-def _condition(doing: str, at: float) -> Condition:
-    return Condition(SERVICE, at, at, None, None, doing)
+def _record(doing: str, at: float) -> HealthRecord:
+    return HealthRecord(SERVICE, at, at, None, None, doing)
 
 
 @pytest.mark.parametrize(
     ("service", "runs"),
     [
         (None, False),
-        (_condition("running", 1000.0), True),
-        (_condition("stopping", 1000.0), False),
-        (_condition("running", 1000.0 - SILENT + 1), True),
-        (_condition("running", 1000.0 - SILENT), False),
-        (_condition("running", 1000.0 + SILENT - 1), True),
-        (_condition("running", 1000.0 + SILENT), False),
+        (_record("running", 1000.0), True),
+        (_record("stopping", 1000.0), False),
+        (_record("running", 1000.0 - SILENT + 1), True),
+        (_record("running", 1000.0 - SILENT), False),
+        (_record("running", 1000.0 + SILENT - 1), True),
+        (_record("running", 1000.0 + SILENT), False),
     ],
 )
-def test_the_service_runs_while_it_has_said_so_within_a_minute(service: Condition | None, *, runs: bool) -> None:
+def test_the_service_runs_while_it_has_said_so_within_a_minute(service: HealthRecord | None, *, runs: bool) -> None:
     """A time that lies more than that in the future is of a clock that was set back, and says nothing."""
     assert runs is alive(service, 1000.0)
 
@@ -48,12 +48,15 @@ def test_a_failure_keeps_the_time_when_it_began_and_when_it_was_last_well(health
     clock.now += 100
     health.note("mailbox:a", "no answer")
     clock.now += 100
-    health.note("mailbox:a", "refused", certificate_until=9.0)
+    health.note("mailbox:a", "refused", refused=True)
     began = clock.now - 100
-    assert {"mailbox:a": Condition("mailbox:a", clock.now, began - 100, began, "refused", "", 9.0)} == health.all()
+    assert {"mailbox:a": HealthRecord("mailbox:a", clock.now, began - 100, began, "refused", "", True)} == health.all()
     clock.now += 100
     health.note("mailbox:a", None)
-    assert {"mailbox:a": Condition("mailbox:a", clock.now, clock.now, None, None, "")} == health.all()
+    assert {"mailbox:a": HealthRecord("mailbox:a", clock.now, clock.now, None, None, "")} == health.all()
+    clock.now += 100
+    health.note("mailbox:a", None, "listening", ok_at=clock.now - 30)
+    assert clock.now - 30 == health.all()["mailbox:a"].ok_at
 
 
 def test_the_same_is_noted_again_after_twenty_seconds_and_anything_else_at_once(
@@ -83,21 +86,9 @@ def test_what_a_thing_does_changes_no_verdict(health: Health, clock: Clock) -> N
     health.note("mailbox:a", "no answer", "waiting")
     clock.now += 7
     health.busy("mailbox:a", "reading")
-    (condition,) = health.all().values()
-    assert ("no answer", "reading", clock.now) == (condition.error, condition.doing, condition.at)
-    assert clock.now - 7 == condition.failing_since
-
-
-def test_a_failure_and_its_end_are_each_told_by_one(health: Health, clock: Clock) -> None:
-    health.note("mailbox:a", "no answer")
-    health.note("mailbox:b", "no answer")
-    assert not health.alerted("mailbox:a", over=True)
-    assert health.alerted("mailbox:a")
-    assert not health.alerted("mailbox:a")
-    assert (clock.now, None) == tuple(health.all()[f"mailbox:{name}"].alerted_at for name in "ab")
-    assert health.alerted("mailbox:a", over=True)
-    assert not health.alerted("mailbox:a", over=True)
-    assert None is health.all()["mailbox:a"].alerted_at
+    (record,) = health.all().values()
+    assert ("no answer", "reading", clock.now) == (record.error, record.doing, record.at)
+    assert clock.now - 7 == record.failing_since
 
 
 def test_what_is_no_more_is_forgotten(health: Health) -> None:

@@ -10,6 +10,7 @@ from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import MailboxUnreachable
 from redmine_mailbridge.outgoing.template_variables import KINDS
 from redmine_mailbridge.store.health import REDMINE, SERVICE, of_mailbox
+from redmine_mailbridge.store.pauses import MailboxPauses
 from redmine_mailbridge.web import passwords
 from redmine_mailbridge.web.background_jobs import AT_ONCE, BackgroundJobs
 from tests.product import mail
@@ -41,7 +42,7 @@ def test_what_does_not_run_is_said_first(site: Site) -> None:
     assert "not running" not in page
     assert "GET /users/current.json: no answer" in page
     site.desk.health.note(REDMINE, None, "answers")
-    assert "does not take anything" not in site.browser.get("/").text
+    assert "Redmine does not accept mail" not in site.browser.get("/").text
 
 
 @pytest.mark.fault("N1")
@@ -49,12 +50,13 @@ def test_what_does_not_run_is_said_first(site: Site) -> None:
 def test_a_mailbox_that_is_paused(site: Site) -> None:
     """The overview says why the mail of a mailbox waits, beside that its reading goes well."""
     site.sign_in()
-    site.desk.health.note("settings:support", "paused: project desk is closed", "paused")
+    row, pauses = site.keep(mail("Waits")), MailboxPauses(site.desk.store)
+    pauses.pause("support", row.id, ["project desk is closed"], None)
     page = site.browser.get("/").text
-    assert "This mailbox is paused." in page
+    assert "Mailbox support is paused: its settings do not fit Redmine." in page
     assert "project desk is closed" in page
-    site.desk.health.note("settings:support", None)
-    assert "This mailbox is paused." not in site.browser.get("/").text
+    pauses.end(["support"])
+    assert "is paused" not in site.browser.get("/").text
 
 
 def test_who_mails_whom(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.store.health import SERVICE, of_mailbox
 from redmine_mailbridge.store.queries.statistics import Statistics
 from redmine_mailbridge.store.tables import outbox
 from redmine_mailbridge.web import passwords
@@ -263,10 +264,24 @@ def test_metrics_are_for_machines_that_may(site: Site) -> None:
 
 
 def test_health(site: Site) -> None:
-    """Whoever asks whether it is alive and ready is told, under any name and without signing in."""
-    for path in ("/healthz", "/readyz"):
+    """Whoever asks whether it is alive and ready is told, under any name and without signing in: that nothing runs,
+    and what is wrong, without names and words of servers.
+    """
+
+    def asked(path: str) -> tuple[int, str]:
+        site.desk.recent.get(list, 0.0)  # so long ago that it is not valid
         answer = site.browser.get(path, headers={"Host": "10.0.0.1"})
-        assert (200, "ok\n") == (answer.status_code, answer.text)
+        return answer.status_code, answer.text
+
+    assert ((200, "ok\n"), (503, "not ready\nwarning service-not-running\n")) == (asked("/healthz"), asked("/readyz"))
+    site.desk.health.note(SERVICE, None, "running")
+    assert (200, "ok\n") == asked("/readyz")
+    for name in ("support", "sales"):
+        site.desk.health.note(of_mailbox(name), "login refused: NO Wrong", refused=True)
+    assert (200, "ok\ncritical mailbox-not-read\n") == asked("/readyz")
+    with site.desk.store.database.write() as db:
+        db.execute(sa.text("DROP TABLE certificate"))
+    assert (503, "not ready\ncritical store-unavailable\n") == asked("/readyz")
 
 
 def test_passwords() -> None:
@@ -284,7 +299,8 @@ def test_the_numbers_for_machines(site: Site) -> None:
     store = site.desk.store
     row = site.keep(b"Subject: x\n\nx")
     store.done(row.id, "made", issue=7, created=True)
-    site.desk.health.note("mailbox:support", "no", "x", certificate_until=store.clock() + 10.5 * 86_400)
+    site.desk.health.note("mailbox:support", "no", "x")
+    site.desk.certificates.note({"mail.example.com:993": store.clock() + 10.5 * 86_400})
     sent = {"mailbox": "support", "kind": "received", "sender": "a@example.com", "recipient": "b@example.net"}
     sent |= {
         "message_id": "1",
@@ -301,7 +317,7 @@ def test_the_numbers_for_machines(site: Site) -> None:
     assert 'redmine_mailbridge_sending_seconds_bucket{le="5"} 1\n' in text
     assert "redmine_mailbridge_sending_seconds_sum 3.0\n" in text
     assert 'redmine_mailbridge_up{what="mailbox:support"} 0\n' in text
-    assert 'redmine_mailbridge_certificate_days{mailbox="support"} 10.' in text
+    assert 'redmine_mailbridge_certificate_days{server="mail.example.com:993"} 10.' in text
     assert 'redmine_mailbridge_mails{state="done"} 1\n' in text
 
 

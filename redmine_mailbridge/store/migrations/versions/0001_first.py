@@ -260,8 +260,10 @@ def _service() -> None:
     op.create_table(
         "health", *_key(Text, "name"), *_required(Double, "at"),
         *_optional(Double, "ok_at", "failing_since"), *_optional(Text, "error"), *_required(Text, "doing"),
-        *_optional(Double, "certificate_until", "alerted_at"),
+        Column("refused", Boolean, nullable=False, server_default=false()),
     )
+    op.create_table("certificate", *_key(Text, "server"), *_required(Double, "until", "seen_at"))
+    op.create_table("alert", *_key(Text, "key", "subject"), *_required(Double, "at"))
     op.create_table(
         "admin_session", *_key(Text, "key"), *_required(Text, "login", "name", "way"),
         *_required(Double, "created_at", "seen_at"), *_optional(Text, "notice"), *_required(LargeBinary, "proof"),

@@ -24,12 +24,6 @@ def archive(store: Store) -> MessageQueries:
     return MessageQueries(store.database)
 
 
-def test_a_store_answers_whether_it_holds_a_mail(store: Store, archive: MessageQueries) -> None:
-    assert not archive.answers()
-    keep(store, 1)
-    assert archive.answers()
-
-
 def test_what_mails_have_made_is_found_by_issue_and_by_note(store: Store, archive: MessageQueries) -> None:
     assert 0 == archive.newest_claimed()
     made, noted, later, nothing = (keep(store, uid, mailbox) for uid, mailbox in enumerate(("a", "b", "b", "a")))

@@ -97,6 +97,17 @@ def test_what_any_request_hears() -> None:
     assert written.asked
 
 
+def test_a_key_that_is_not_accepted() -> None:
+    """That Redmine does not accept the key is known while it is what keeps mail waiting, and not otherwise."""
+    denied = True
+    gate = CircuitBreaker(Clock(1000.0), denied=lambda: denied)
+    assert not gate.denied
+    gate.deny(AccessDenied("401", key=True))
+    assert gate.denied
+    denied = False
+    assert not gate.denied
+
+
 @pytest.mark.fault("A24-5")
 def test_it_opens_without_a_mail_that_waits() -> None:
     """A key that Redmine rejects when the service starts stops all; once it is accepted, Redmine counts as available

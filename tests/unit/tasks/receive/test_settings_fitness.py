@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from redmine_mailbridge.conditions.current import current_conditions
+from redmine_mailbridge.conditions.kinds import MAILBOX_PAUSED
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.model.mail_state import State
-from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.tasks.receive.admin_decisions import Decision, decide
 from redmine_mailbridge.tasks.receive.result import ProcessingResult
 from tests.product import mail
@@ -320,35 +321,20 @@ def test_the_text_format_is_asked_for_when_a_mail_has_paused_its_mailbox(
 
 @pytest.mark.fault("N14")
 def test_it_is_told(fake: FakeRedmine) -> None:
-    """Health, which alerts and the overview are made of, says once what to change, and for how long; a restart does not
-    forget it, and the end of the pause is told.
-    """
+    """The list of conditions, which alerts and the overview are made of, says what to change, until the pause ends."""
     project(fake, status=5)
     fake.server.append(mail("Waits"))
     fake.receive(hurry=False)
     with fake.application() as made:
         made.receivers[0].once()
-        health = Health(made.store.database, made.store.clock)
-        pulse = made.service(listen=False)._health_monitor
-        pulse.begin([_Thread()])
-        condition = health.all()["settings:desk"]
-        assert "project desk from the mailbox is closed" in (condition.error or "")
-        assert "waiting messages are then processed" in (condition.error or "")
+        pauses = [each for each in current_conditions(made.store, made.settings) if each.key == MAILBOX_PAUSED]
+        assert ["desk"] == [each.subject for each in pauses]
+        assert "project desk from the mailbox is closed" in pauses[0].problem
+        assert "waiting messages are then processed" in pauses[0].remedy
         project(fake)
         made.shared.settings_fitness.look_now()
         made.receivers[0].once()
-        pulse.once([_Thread()])
-        assert health.all()["settings:desk"].error is None
-
-
-class _Thread:
-    """A mailbox's thread, as far as it is watched."""
-
-    name_of_mailbox = "desk"
-    error = None
-    doing = "waiting"
-    tried = True
-    certificate_until = None
+        assert MAILBOX_PAUSED not in [each.key for each in current_conditions(made.store, made.settings)]
 
 
 @pytest.mark.fault("N14")

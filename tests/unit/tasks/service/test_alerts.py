@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import tomlkit
 
+from redmine_mailbridge.conditions.current import current_conditions
 from redmine_mailbridge.outgoing.outbox_sender import SendResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
+from redmine_mailbridge.store.observed.certificates import Certificates
+from redmine_mailbridge.store.observed.sent_alerts import SentAlerts
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.tasks.receive.circuit_breaker import CircuitBreaker
 from redmine_mailbridge.tasks.service.alerts import Alerts
@@ -22,10 +25,11 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         box = {"address": "support@example.com", "host": "mail.example.com", "password": "p", "issue": {"project": "s"}}
+        boxes = {f"box{number}": box | {"address": f"box{number}@example.com"} for number in range(12)}
         values = {
             "redmine": {"url": "https://redmine.example.com", "api_key": "k", "text_format": "common_mark"},
             "outgoing": {"transport": "console"},
-            "mailboxes": {"support": box},
+            "mailboxes": {"support": box} | boxes,
         }
         file = folder / "settings.toml"
         file.write_text(tomlkit.dumps(values), "utf-8")
@@ -40,7 +44,19 @@ class World:
             settings, self.store, self.application.planner, desks, self.application.client, self.application.metadata
         )
         to = ("admin@example.org", "second@example.org")
-        self.alerts = Alerts(self.health, letters, to, after=1800, clock=lambda: self.now, steady=lambda: self.now)
+        self.sent_alerts = SentAlerts(self.store.database, lambda: self.now)
+        self.alerts = Alerts(
+            lambda: current_conditions(self.store, settings), self.sent_alerts, letters, to,
+            after=1800, clock=lambda: self.now, steady=lambda: self.now,
+        )  # fmt: skip
+
+    def monitor(self, gate: CircuitBreaker | None = None, health: Health | None = None) -> HealthMonitor:
+        """What notes how things are, and then sends alerts."""
+        certificates = Certificates(self.store.database, lambda: self.now)
+        return HealthMonitor(
+            health or self.health, gate or CircuitBreaker(), self.application.sending, certificates,
+            after=self.alerts.once,
+        )  # fmt: skip
 
     def sent(self) -> list[str]:
         """To whom a mail is queued, and its subject, oldest first."""
@@ -118,7 +134,7 @@ def test_a_crash_between_queueing_and_noting(world: World, monkeypatch: pytest.M
     world.health.note(REDMINE, "down", "away")
     world.now += 1801
     with monkeypatch.context() as patch:
-        patch.setattr(world.health, "alerted", lambda *_: 1 / 0)
+        patch.setattr(world.sent_alerts, "begin", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             world.alerts.once()
     world.alerts.once()
@@ -129,8 +145,8 @@ def test_the_pulse(world: World) -> None:
     """The running service notes itself, its mailboxes, Redmine and the sending; ended, it is seen as ended."""
     application = world.application
     gate = CircuitBreaker()
-    pulse = HealthMonitor(world.health, gate, application.sending)
-    (thread,) = application.service().threads
+    pulse = world.monitor(gate)
+    thread = application.service().threads[0]
     thread.error, thread.doing = "no route to host", "waiting to try again"
     application.sending.last = SendResult(error="535 wrong password", waiting=3)
     gate.record_failure(None, "connection refused")
@@ -159,9 +175,9 @@ def test_a_restart_is_no_recovery(world: World) -> None:
     world.alerts.once()
     assert 2 == len(world.sent())
 
-    (thread,) = world.application.service().threads
+    thread = world.application.service().threads[0]
     again = Health(world.store.database, lambda: world.now)
-    pulse = HealthMonitor(again, CircuitBreaker(), world.application.sending, world.alerts.once)
+    pulse = world.monitor(health=again)
     thread.doing = "receiving"
     pulse.begin([thread])
     seen = again.all()[of_mailbox("support")]

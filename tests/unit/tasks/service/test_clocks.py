@@ -9,11 +9,13 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
+from redmine_mailbridge.conditions.current import current_conditions
 from redmine_mailbridge.model.mail_state import State
 from redmine_mailbridge.model.task_result import TaskStepResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import SERVICE, Health, alive
 from redmine_mailbridge.store.messages import Store
+from redmine_mailbridge.store.observed.sent_alerts import SentAlerts
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.outgoing.outbox import Outbox
 from redmine_mailbridge.store.queries.messages import MessageFilter
@@ -266,7 +268,13 @@ def test_an_alert_comes_after_its_time(tmp_path: Path, move: dt.timedelta) -> No
     """Somebody is told when something has failed for as long as the settings say, whatever the wall says."""
     store, clocks = Store.open(f"sqlite:///{tmp_path}/db", tmp_path / "raw"), Clocks("2026-12-01 08:00")
     health, told = Health(store.database, clocks.time, clocks.clock), list[str]()
-    alerts = Alerts(health, _Letters(told), ["admin@example.com"], after=900.0, clock=clocks.time, steady=clocks.clock)  # type: ignore[arg-type]
+    store.clock, path = clocks.time, tmp_path / "settings.toml"
+    path.write_text(TEXT)
+    settings = load(path, {})
+    alerts = Alerts(
+        lambda: current_conditions(store, settings), SentAlerts(store.database, clocks.time), _Letters(told),  # type: ignore[arg-type]
+        ["admin@example.com"], after=900.0, clock=clocks.time, steady=clocks.clock,
+    )  # fmt: skip
     health.note("redmine", "away", "away")
     alerts.once()
     clocks.at += move

@@ -14,6 +14,7 @@ from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, Security
 from redmine_mailbridge.store.health import Health, of_mailbox
+from redmine_mailbridge.store.observed.certificates import Certificates
 from redmine_mailbridge.tasks.service.health_monitor import HealthMonitor
 from redmine_mailbridge.tasks.service.idle_watcher import IdleWatcher
 from redmine_mailbridge.tasks.service.mailbox_thread import MailboxThread
@@ -96,14 +97,17 @@ def test_a_refused_login_is_a_signal(fake: FakeRedmine) -> None:
     fake.server.refuse_login = words
     with fake.application() as made, listening(made) as threads:
         health = Health(made.store.database, made.store.clock)
-        pulse = HealthMonitor(health, made.shared.breaker, made.sending)
+        pulse = HealthMonitor(
+            health, made.shared.breaker, made.sending, Certificates(made.store.database, made.store.clock)
+        )
         seen = []
         for _ in range(2):
             threads["desk"].request().result(10)
             pulse.once(list(threads.values()))
-            seen.append(health.all()[of_mailbox("desk")].error)
+            record = health.all()[of_mailbox("desk")]
+            seen.append((record.error, record.refused))
             fake.server.refuse_login = ""
-    assert [f"mailbox desk: {words}", None] == seen
+    assert [(f"mailbox desk: {words}", True), (None, False)] == seen
 
 
 class Woken:
