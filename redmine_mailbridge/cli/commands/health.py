@@ -1,28 +1,57 @@
 """`health`: what is wrong, as a plugin for Nagios, Icinga and Checkmk."""
 
+from typing import Any, NoReturn
+
 import click
 
 from redmine_mailbridge.cli.main import Invocation, pass_invocation
 
 
-@click.command()
+class MonitoringPlugin(click.Command):
+    """A command whose exit codes a monitoring system reads: whatever keeps it from an answer is 3, unknown."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """As in click, but wrong usage is unknown, where click's 2 would be critical."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            _unknown(error.format_message())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As in click, but an error is unknown, where Python's 1 would be a warning."""
+        from redmine_mailbridge.errors import MailbridgeError
+        from redmine_mailbridge.util.error_boundary import fault, where
+
+        try:
+            return super().invoke(ctx)
+        except MailbridgeError as error:
+            _unknown(str(error))
+        except Exception as error:  # noqa: BLE001 - its reader knows exit codes alone
+            click.echo(where(error), err=True, nl=False)
+            _unknown(fault(error))
+
+
+def _unknown(reason: str) -> NoReturn:
+    """Print why nothing can be determined, and exit."""
+    from redmine_mailbridge.conditions.plugin_output import UNKNOWN, unknown_line
+
+    click.echo(unknown_line(reason))
+    raise SystemExit(UNKNOWN)
+
+
+@click.command(cls=MonitoringPlugin)
 @pass_invocation
 def command(invocation: Invocation) -> None:
     """Report what is wrong to a monitoring system.
 
     Prints one line with numbers, then details, as Nagios, Icinga and Checkmk read them. Connects to no server.
 
-    Exits with 0 (ok), 1 (warning), 2 (critical) or 3 (unknown: the settings cannot be used).
+    Exits with 0 (ok), 1 (warning), 2 (critical) or 3 (unknown: the settings cannot be used, or this command).
     """
     from redmine_mailbridge.conditions.condition import worst
-    from redmine_mailbridge.conditions.plugin_output import UNKNOWN, plugin_lines, unknown_line
-    from redmine_mailbridge.errors import MailbridgeError
+    from redmine_mailbridge.conditions.plugin_output import plugin_lines
     from redmine_mailbridge.wiring.conditions import list_conditions
 
-    try:
-        conditions = list_conditions(invocation.loaded().settings)
-    except MailbridgeError as error:
-        click.echo(unknown_line(str(error)))
-        raise SystemExit(UNKNOWN) from None
+    conditions = list_conditions(invocation.loaded().settings)
     click.echo("\n".join(plugin_lines(conditions)))
     raise SystemExit(int(worst(conditions)))

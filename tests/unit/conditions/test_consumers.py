@@ -22,6 +22,8 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.observed.sent_alerts import SentAlerts
 from redmine_mailbridge.store.outgoing.adding import NewAnswer
 from redmine_mailbridge.store.pauses import MailboxPauses
+from redmine_mailbridge.store.tables import meta
+from redmine_mailbridge.store.task_state import STOPPED
 from redmine_mailbridge.web import passwords
 from redmine_mailbridge.wiring import application as app
 from tests.product import mail
@@ -143,6 +145,27 @@ def test_exit_codes(site: Site, tmp_path: Path) -> None:
     assert (1, "MAILBRIDGE WARNING - service-not-running") == (done.exit_code, done.output.partition(" |")[0])
     assert not list(folder.glob("*.db"))
     assert "nothing is wrong" not in CliRunner().invoke(cli, ["status", "--settings", str(new)]).output
+
+
+@pytest.mark.parametrize("words", [["--unknown"], ["and-more"], ["--settings"]])
+def test_wrong_usage_is_unknown(words: list[str]) -> None:
+    """A mistake in the configuration of the monitoring system is not what Nagios reads as critical."""
+    done = CliRunner().invoke(cli, ["health", *words])
+    assert (3, True) == (done.exit_code, done.stdout.startswith("MAILBRIDGE UNKNOWN - ")), done.output
+    assert 0 == CliRunner().invoke(cli, ["health", "--help"]).exit_code
+
+
+def test_an_unexpected_error_is_unknown(site: Site) -> None:
+    """What goes wrong in `health` itself is not what Nagios reads as a warning; the first line is its."""
+    with site.desk.store.database.write() as db:
+        db.execute(sa.insert(meta).values(key=STOPPED, value="not a time"))
+    done = CliRunner().invoke(cli, ["health", "--settings", str(site.desk.loaded.path)])
+    assert (3, "MAILBRIDGE UNKNOWN - internal error (ValueError); see the log and please report it") == (
+        done.exit_code,
+        done.stdout.splitlines()[0],
+    )
+    assert "observations.py" in done.stderr
+    assert "not a time" not in done.stderr
 
 
 def test_a_store_that_cannot_be_read(site: Site) -> None:
