@@ -58,12 +58,16 @@ class SendingAccount:
 
 @dataclass(slots=True)
 class SendResult:
-    """What one pass sent, and what is left waiting; `error` is the line of the first failure."""
+    """What one pass sent, and what is left waiting. `error` is why mail that waits is not sent: the line of the first
+    mailbox whose server did not take it when it was last offered, in this pass or before. `is_known`: nothing waits
+    that was not offered since the start.
+    """
 
     sent: int = 0
     failed: int = 0
     waiting: int = 0
     error: str | None = None
+    is_known: bool = True
 
 
 def nobody_asked() -> Ask:
@@ -94,6 +98,8 @@ class OutboxSender:
         self.copier = copier
         self.last: SendResult | None = None
         """The result of the last pass."""
+        self._errors: dict[str, str | None] = {}
+        """By mailbox whose mail waits, the error of its last offer; most passes offer nothing, as retries wait."""
 
     def once(self) -> SendResult:
         """Send the mail that is due. Return the result, which includes SMTP errors; they are not raised."""
@@ -101,8 +107,13 @@ class OutboxSender:
         for mailbox, line in self._lines.items() if not self._stopped() else ():
             going = self._allowed(line, self._outbox.claim(mailbox, limit=BATCH, first=BY_PEOPLE))
             if going:
+                result.error = None
                 self._batch(line, going, result)
-        result.waiting = self._outbox.waiting()
+                self._errors[mailbox] = result.error
+        waiting = self._outbox.waiting()
+        self._errors = {mailbox: error for mailbox, error in self._errors.items() if mailbox in waiting}
+        result.waiting, result.error = sum(waiting.values()), next(filter(None, self._errors.values()), None)
+        result.is_known = self._errors.keys() >= waiting.keys() & self._lines.keys()
         self.last = result
         return result
 

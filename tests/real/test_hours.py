@@ -149,7 +149,7 @@ def test_a_budget_warns_once_at_each_threshold(desk: Desk, project: str) -> None
         desk.log(desk.issues[0], spent)
         desk.run()
         with desk.bridge.application() as made:
-            queued.append(Outbox(made.store.database, made.store.clock).waiting())
+            queued.append(sum(Outbox(made.store.database, made.store.clock).waiting().values()))
     assert [1, 1, 2] == queued
 
 

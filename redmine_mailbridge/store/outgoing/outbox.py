@@ -248,8 +248,8 @@ class Outbox:
             rows = db.execute(ROWS.where(outbox.c.mail_id == mail_id).order_by(outbox.c.id))
             return [QueuedMail(**row._mapping) for row in rows]
 
-    def waiting(self) -> int:
-        """How many messages wait to be sent."""
+    def waiting(self) -> dict[str, int]:
+        """How many messages wait to be sent, by mailbox: those with any."""
+        query = sa.select(outbox.c.mailbox, sa.func.count()).where(outbox.c.state == QUEUED)
         with self._database.read() as db:
-            query = sa.select(sa.func.count()).select_from(outbox).where(outbox.c.state == QUEUED)
-            return int(db.execute(query).scalar() or 0)
+            return {row[0]: row[1] for row in db.execute(query.group_by(outbox.c.mailbox))}

@@ -59,8 +59,9 @@ class HealthMonitor:
             self.health.note(
                 REDMINE, words, "answers" if words is None else "takes nothing", refused=self.breaker.denied
             )
-        if self.sending.last is not None:
-            self.health.note(SENDING, self.sending.last.error, f"{self.sending.last.waiting} waiting")
+        last = self.sending.last
+        if last is not None and (last.is_known or last.error is not None):
+            self.health.note(SENDING, last.error, f"{last.waiting} waiting")
         self.certificates.note({name: until for name, until in take_noted().items() if name in self.servers})
         self.after()
 

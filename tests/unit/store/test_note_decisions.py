@@ -96,7 +96,7 @@ def test_a_limit_leaves_a_note_undecided(
     with pytest.raises(RateLimited, match="more than 3 within an hour"):
         answered.decide(NoteDecision(70, 7, 0.0, "mailed"), [_mail(1), _mail(2, "more than 3 within an hour")])
     assert [(7, 70)] == answered.undecided("support", notes=0, closed=None)
-    assert 0 == Outbox(store.database, clock).waiting()
+    assert {} == Outbox(store.database, clock).waiting()
 
 
 def test_the_requests_of_mails_that_are_being_written(answered: NoteDecisions, store: Store) -> None:

@@ -40,7 +40,7 @@ def test_what_counts_for_a_limit_are_mails_about_the_issue_or_to_the_person(outb
 def test_a_mail_that_is_too_much_is_not_queued_and_the_line_says_why(outbox: Outbox) -> None:
     refused = answer(1, why_not=lambda _: "more than 3 within an hour")
     assert [(False, "more than 3 within an hour (received to kim@client.example)")] == outbox.queue([refused])
-    assert 0 == outbox.waiting()
+    assert {} == outbox.waiting()
 
 
 def test_a_person_has_one_count_under_all_subaddresses(outbox: Outbox) -> None:
