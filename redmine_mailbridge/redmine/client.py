@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 from urllib.parse import quote
@@ -21,7 +21,7 @@ from redmine_mailbridge import __version__
 from redmine_mailbridge.errors import AccessDenied, RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
 from redmine_mailbridge.redmine.concurrency import AdaptiveLimiter
 from redmine_mailbridge.redmine.responses import NO_API, Response
-from redmine_mailbridge.redmine.transport import RedmineEngine, SharedAdapter, download
+from redmine_mailbridge.redmine.transport import BoundedSession, RedmineEngine, SharedAdapter, download
 from redmine_mailbridge.util.dataclass import dataclass
 
 Params = Sequence[tuple[str, str | int]]
@@ -41,8 +41,9 @@ process that has taken over the store may send the same request.
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Redmine's address and how to connect. Timeouts in seconds; `ca_file` in PEM; `proxy` an address or "".
-    `gateway_user` and `gateway_password` are for a gateway in front of Redmine (RFC 7617), "" for none.
+    """Redmine's address and how to connect. Timeouts in seconds; `ca_file` in PEM; `proxy` an address, with its user
+    and password, or "". For a gateway in front of Redmine: `gateway_user` and `gateway_password` (RFC 7617, "" for
+    none), `gateway_headers`, and `client_certificate`, the files of a certificate and its key, both in PEM.
     `key_at` is where the key is configured, for messages to admins.
     """
 
@@ -52,10 +53,12 @@ class Connection:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     max_parallel: int = 8
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
     user_agent: str = f"redmine-mailbridge/{__version__}"
     gateway_user: str = ""
     gateway_password: str = field(default="", repr=False)
+    gateway_headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
+    client_certificate: tuple[str, str] | None = None
     key_at: str = "[redmine] api_key"
 
     @property
@@ -64,6 +67,23 @@ class Connection:
         if not self.gateway_user:
             return None
         return HTTPBasicAuth(self.gateway_user.encode(), self.gateway_password.encode())
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How each request is sent: what `RedmineEngine.create_session` accepts."""
+        return {
+            "timeouts": (self.connect_timeout, self.read_timeout),
+            "verify": self.ca_file or True,
+            "cert": self.client_certificate,
+            "proxies": {"http": self.proxy, "https": self.proxy} if self.proxy else {},
+            "auth": self.login,
+            "headers": {**self.gateway_headers, "User-Agent": self.user_agent},
+        }
+
+    def session(self, connect_timeout: float, read_timeout: float) -> BoundedSession:
+        """A session of its own, without the API key, with these timeouts in seconds at most."""
+        timeouts = (min(connect_timeout, self.connect_timeout), min(read_timeout, self.read_timeout))
+        return RedmineEngine.create_session(**(self.options | {"timeouts": timeouts}))
 
 
 class SizedBody:
@@ -300,14 +320,8 @@ class Client:
 
     def _new_engine(self, as_login: str | None) -> RedmineEngine:
         c = self.connection
-        options = {
-            "adapter": self._adapter,
-            "timeouts": (c.connect_timeout, c.read_timeout),
-            "verify": c.ca_file or True,
-            "proxies": {"http": c.proxy, "https": c.proxy} if c.proxy else {},
-            "auth": c.login,
-            "headers": {"User-Agent": c.user_agent, "Accept": "application/json", "Accept-Encoding": "identity"},
-        }
+        options = c.options | {"adapter": self._adapter}
+        options["headers"] |= {"Accept": "application/json", "Accept-Encoding": "identity"}
         redmine = Redmine(c.url, key=c.key, impersonate=as_login, engine=RedmineEngine, requests=options)
         engine: RedmineEngine = redmine.engine
         return engine

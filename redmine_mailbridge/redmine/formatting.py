@@ -8,7 +8,6 @@ from typing import get_args
 
 from redmine_mailbridge.model.mail import TextFormat
 from redmine_mailbridge.redmine.client import Connection
-from redmine_mailbridge.redmine.transport import BoundedSession
 
 _CHOICE = " or ".join(f'text_format = "{name}"' for name in get_args(TextFormat))
 NO_FORMAT = (
@@ -24,12 +23,7 @@ def text_format(connection: Connection) -> TextFormat | str | None:
     Redmine before 6.0 serves the help pages of all formats alike, and one that is closed to anonymous visitors, or
     behind a login page, serves none.
     """
-    session = BoundedSession()
-    session.auth = connection.login
-    session.verify = connection.ca_file or True
-    session.timeouts = (connection.connect_timeout, min(connection.read_timeout, 10.0))
-    if connection.proxy:
-        session.proxies = {"http": connection.proxy, "https": connection.proxy}
+    session = connection.session(connection.connect_timeout, 10.0)
     try:
         answer = session.get(f"{connection.url.rstrip('/')}/help/wiki_syntax/detailed")
     except OSError:  # includes the errors of requests

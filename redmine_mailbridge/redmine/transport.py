@@ -8,6 +8,7 @@ certificates from the environment, and no cookie is stored: only key and login d
 
 import http.client
 import threading
+from base64 import b64encode
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -17,6 +18,7 @@ import urllib3
 from redminelib.engines.sync import SyncEngine
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
+from requests.utils import get_auth_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -41,6 +43,12 @@ _sent = _Sent()
 
 
 class _Connection(HTTPConnection):
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            _sent.yes = False  # a proxy was asked for a tunnel, Redmine for nothing
+
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
             self.connect()
@@ -51,7 +59,10 @@ class _Connection(HTTPConnection):
 class _SecureConnection(HTTPSConnection):
     def connect(self) -> None:
         """Connect, and note until when the server's certificate is valid."""
-        super().connect()
+        try:
+            super().connect()
+        finally:
+            _sent.yes = False  # a proxy was asked for a tunnel, Redmine for nothing
         certificates.note(self.host, self.port or 443, self.sock)
 
     def send(self, data: Any) -> None:
@@ -79,6 +90,13 @@ class SharedAdapter(HTTPAdapter):
         """Create the pool from connections that know whether a request left."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        """Given a proxy's address, return the header field for its user and password, in UTF-8 (RFC 7617)."""
+        user, password = get_auth_from_url(proxy)
+        if not user:
+            return {}
+        return {"Proxy-Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Create the pool behind a proxy likewise."""
@@ -132,7 +150,9 @@ class BoundedSession(requests.Session):
         prepared.prepare(method.upper(), url, with_ours, data=data, params=params, auth=self.auth)
         adapter = self.get_adapter(prepared.url or "")
         verify = True if self.verify is None else self.verify
-        answer = adapter.send(prepared, stream=stream, timeout=self.timeouts, verify=verify, proxies=self.proxies)
+        answer = adapter.send(
+            prepared, stream=stream, timeout=self.timeouts, verify=verify, cert=self.cert, proxies=self.proxies
+        )
         if not stream:
             answer.content  # noqa: B018 - reads it, so that the connection is free again
         return answer
@@ -143,13 +163,14 @@ class RedmineEngine(SyncEngine):  # type: ignore[misc]  # python-redmine ships n
 
     @staticmethod
     def create_session(**params: Any) -> BoundedSession:
-        """Given the `requests` options of a Redmine object, return its session over the shared connections."""
+        """Given the `requests` options of a Redmine object, return its session, over its `adapter` if there is one."""
         session = BoundedSession()
-        adapter: SharedAdapter = params["adapter"]
+        adapter: SharedAdapter = params.get("adapter") or SharedAdapter(1)
         session.mount("http://", adapter)
         session.mount("https://", adapter)
         session.timeouts = params["timeouts"]
         session.verify = params["verify"]
+        session.cert = params["cert"]
         session.proxies = dict(params["proxies"])
         session.auth = params["auth"]
         session.headers.update(params["headers"])

@@ -88,6 +88,7 @@ def load_with_origins(path: Path | None = None, environ: Mapping[str, str] | Non
     settings = _with_sqlite_file(resolve(settings, base, merged, problems.line), base)
     if not merged.problems:
         merged.problems += _missing_secrets(settings, problems)
+    merged.problems += [problems.line(("redmine", key), words) for key, words in settings.redmine.problems()]
     merged.problems += _bad_holidays(settings, problems)
     merged.problems += _missing_templates(settings, problems)
     if merged.problems:
@@ -162,6 +163,8 @@ def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
     ]
     if settings.redmine.gateway_user is not None and settings.redmine.gateway_password is None:
         needed.append(("redmine", "gateway_password"))
+    if settings.redmine.proxy_user is not None and settings.redmine.proxy_password is None:
+        needed.append(("redmine", "proxy_password"))
     ways = "is missing: set {key}_file, the variable {variable}, or the file {path} in the secrets directory"
     return [
         problems.line(
@@ -212,6 +215,8 @@ def _open_to_all(settings: Settings) -> list[str]:
     database, admin = settings.store.sqlite_file, settings.admin
     logs = [database.with_name(f"{database.name}-{end}") for end in ("wal", "shm")] if database is not None else []
     files = [database, *logs, admin.password_hash_file, admin.certificate_key_file]
+    redmine = settings.redmine
+    files.append(redmine.client_key_file or redmine.client_certificate_file)
     files += [table.service_account_file for table in settings.oauth.values()]
     checked = [(file, "read", 0o004, 600) for file in files if file is not None]
     if settings.store.raw_folder is not None:

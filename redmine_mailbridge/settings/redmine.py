@@ -1,6 +1,9 @@
 """`[redmine]`: the Redmine in which issues and notes are created."""
 
-from typing import Annotated, Self
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Annotated, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -20,9 +23,59 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _proxy_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError('must be the address of an HTTP proxy such as "http://proxy.example.com:3128"')
+    if parts.username or parts.password:
+        raise ValueError("must be without user and password: set proxy_user and proxy_password_file")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be only scheme, host and port")
+    return value.rstrip("/")
+
+
+OWN_HEADERS: Final = frozenset({
+    "accept", "accept-encoding", "connection", "content-length", "content-type", "cookie", "expect", "host",
+    "proxy-authorization", "te", "transfer-encoding", "upgrade", "user-agent", "x-redmine-api-key",
+    "x-redmine-nometa", "x-redmine-switch-user",
+})  # fmt: skip
+"""What gateway_headers must not contain (lower case): the bridge sets it, or it frames the request."""
+_AUTHORIZATION: Final = "authorization"
+_HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)[ \t]*")
+"""A header field line (RFC 9110, section 5): its name and its value of visible ASCII characters."""
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """Given lines `Name: value`, return the header fields. Raise ValueError, without the value, for a bad line."""
+    headers: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        match = _HEADER.fullmatch(line.strip())
+        if match is None:
+            raise ValueError(f'line {number}: must be "Name: value", in ASCII')
+        name = match[1]
+        if name.lower() in OWN_HEADERS:
+            raise ValueError(f"line {number}: {name} is set by the bridge")
+        if name.lower() in map(str.lower, headers):
+            raise ValueError(f"line {number}: {name} is there twice")
+        headers[name] = match[2]
+    if not headers:
+        raise ValueError('must contain at least one line "Name: value"')
+    return headers
+
+
 def is_in_the_clear(url: str) -> bool:
     """Given Redmine's address, is the connection unencrypted and over the network?"""
     return url.lower().startswith("http:") and not is_loopback(urlsplit(url).hostname or "")
+
+
+class _NeedsPassphrase(Exception):
+    """A private key is encrypted."""
+
+
+def _no_passphrase() -> str:
+    raise _NeedsPassphrase
 
 
 class RedmineSettings(SettingsTable):
@@ -43,6 +96,31 @@ class RedmineSettings(SettingsTable):
         "The password of gateway_user. Preferably use gateway_password_file.", None
     )
     gateway_password_file: FilePath | None = setting("A file that contains only that password.", None)
+    gateway_headers: SecretStr | None = setting(
+        "Header fields for a gateway in front of Redmine, sent with each request: one `Name: value` per line. "
+        "Preferably use gateway_headers_file.",
+        None,
+    )
+    gateway_headers_file: FilePath | None = setting("A file that contains only these lines.", None)
+    client_certificate_file: FilePath | None = setting(
+        "The bridge's own certificate for a gateway that requires one (mutual TLS), in PEM format, with the "
+        "intermediate certificates.",
+        None,
+        shown="none",
+    )
+    client_key_file: FilePath | None = setting(
+        "The private key of that certificate, in PEM format, without a passphrase.",
+        None,
+        shown="in client_certificate_file",
+    )
+    proxy: Annotated[str, AfterValidator(_proxy_address)] | None = setting(
+        "An HTTP proxy through which Redmine is reached. Variables such as https_proxy are not used.",
+        None,
+        shown="none",
+    )
+    proxy_user: Name | None = setting("The user at this proxy (basic authentication).", None, shown="none")
+    proxy_password: SecretStr | None = setting("The password of proxy_user. Preferably use proxy_password_file.", None)
+    proxy_password_file: FilePath | None = setting("A file that contains only that password.", None)
     text_format: TextFormat | None = setting(
         "Redmine's text formatting (Administration, Settings, General); markdown is the option called Markdown, not "
         "CommonMark, in Redmine up to 5.1. By default Redmine is queried: 6.0 and newer report it. If Redmine does not "
@@ -92,12 +170,68 @@ class RedmineSettings(SettingsTable):
     @model_validator(mode="after")
     def _safe(self) -> Self:
         """Reject settings that would send the API key unencrypted over the network."""
-        if is_in_the_clear(self.url) and not self.allow_cleartext:
+        is_open = is_in_the_clear(self.url) or (
+            self.proxy is not None
+            and self.url.lower().startswith("http:")
+            and not is_loopback(urlsplit(self.proxy).hostname or "")
+        )
+        if is_open and not self.allow_cleartext:
             raise ValueError(
                 f"url: would send the API key and all messages to {urlsplit(self.url).hostname} unencrypted: use "
                 "https://, or set allow_cleartext = true"
             )
         return self
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Reject settings that mean nothing without another."""
+        if self.client_key_file is not None and self.client_certificate_file is None:
+            raise ValueError("client_key_file: set client_certificate_file, too")
+        if self.client_certificate_file is not None and not self.url.lower().startswith("https:"):
+            raise ValueError("client_certificate_file: url must begin with https://; without TLS none is sent")
+        if self.proxy is None and (self.proxy_user or self.proxy_password or self.proxy_password_file):
+            raise ValueError("proxy_user: set proxy, too")
+        if self.proxy_user is None and (self.proxy_password or self.proxy_password_file):
+            raise ValueError("proxy_password: set proxy_user, too")
+        return self
+
+    @property
+    def authorizes_at_gateway(self) -> bool:
+        """Does the header field Authorization belong to a gateway, so that no person can sign in at Redmine with it?"""
+        headers = parse_headers(self.gateway_headers.get_secret_value()) if self.gateway_headers else {}
+        return self.gateway_user is not None or _AUTHORIZATION in map(str.lower, headers)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with the content of files and secrets: the key and what to change. For loaded settings."""
+        if self.gateway_headers is not None:
+            try:
+                headers = parse_headers(self.gateway_headers.get_secret_value())
+            except ValueError as error:
+                yield "gateway_headers", str(error)
+            else:
+                if self.gateway_user is not None and _AUTHORIZATION in map(str.lower, headers):
+                    yield "gateway_headers", "contains Authorization, which gateway_user sets: remove one of them"
+        if self.client_certificate_file is not None and (words := self._unusable_certificate()):
+            yield words
+
+    def _unusable_certificate(self) -> tuple[str, str] | None:
+        certificate, key = self.client_certificate_file, self.client_key_file
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for name, file in (("client_certificate_file", certificate), ("client_key_file", key)):
+            try:
+                if file is not None:
+                    file.read_bytes()
+            except OSError as error:
+                return name, f"{file}: {error.strerror or error}"
+        try:
+            context.load_cert_chain(str(certificate), str(key) if key else None, password=_no_passphrase)
+        except _NeedsPassphrase:
+            name, file = ("client_key_file", key) if key else ("client_certificate_file", certificate)
+            return name, f"{file}: the key needs a passphrase; store it without, for the bridge's user alone"
+        except (OSError, ValueError):
+            where = f"{certificate}" if key is None else f"{certificate} and {key}"
+            return "client_certificate_file", f"{where}: must be a certificate and its private key in PEM format"
+        return None
 
     @property
     def key_at(self) -> str:

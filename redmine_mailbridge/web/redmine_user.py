@@ -7,7 +7,7 @@ from dataclasses import field
 
 from redmine_mailbridge.errors import MailbridgeError
 from redmine_mailbridge.redmine.responses import asks_for_login
-from redmine_mailbridge.redmine.transport import WAY, BoundedSession, cause
+from redmine_mailbridge.redmine.transport import WAY, cause
 from redmine_mailbridge.settings.redmine import RedmineSettings
 from redmine_mailbridge.util.dataclass import dataclass
 from redmine_mailbridge.wiring.redmine import redmine_connection
@@ -46,11 +46,11 @@ def by_password(redmine: RedmineSettings, login: str, password: str) -> Administ
     """Given a Redmine login (or API key) and password, return who that is. Raise SignInRefused if no administrator,
     CannotBeAsked when Redmine does not tell.
 
-    Basic authentication is the gateway's where one wants it (`gateway_user`), so that only a key gets through.
+    Authorization is the gateway's where one wants it (`gateway_user`, `gateway_headers`): only a key gets through then.
     """
     if not _LOGIN.fullmatch(login):
-        raise SignInRefused(BEHIND_A_GATEWAY if redmine.gateway_user else REFUSED)
-    if redmine.gateway_user:
+        raise SignInRefused(BEHIND_A_GATEWAY if redmine.authorizes_at_gateway else REFUSED)
+    if redmine.authorizes_at_gateway:
         return by_key(redmine, login)
     proof = b64encode(f"{login}:{password}".encode()).decode()
     return _administrator(redmine, {"Authorization": f"Basic {proof}"})
@@ -77,11 +77,7 @@ def _administrator(redmine: RedmineSettings, proof: Mapping[str, str]) -> Admini
 
 
 def _current(redmine: RedmineSettings, proof: Mapping[str, str]) -> tuple[int, dict[str, object]]:
-    longest = redmine.timeout.total_seconds()
-    with BoundedSession() as connection:
-        connection.verify = str(redmine.ca_file) if redmine.ca_file else True
-        connection.timeouts = (min(CONNECT, longest), min(READ, longest))
-        connection.auth = redmine_connection(redmine).login
+    with redmine_connection(redmine).session(CONNECT, READ) as connection:
         headers = {"Accept": "application/json", **proof}
         try:
             answer = connection.get(f"{redmine.url}/users/current.json", headers=headers)
@@ -90,8 +86,8 @@ def _current(redmine: RedmineSettings, proof: Mapping[str, str]) -> tuple[int, d
     if answer.status_code == 401:
         if wants := asks_for_login(answer):
             own = "a gateway in front of it wants a login of its own: set [redmine] gateway_user"
-            raise CannotBeAsked(f"Redmine cannot be asked: {wants if redmine.gateway_user else own}.")
-        raise SignInRefused(BEHIND_A_GATEWAY if redmine.gateway_user else REFUSED)
+            raise CannotBeAsked(f"Redmine cannot be asked: {wants if redmine.authorizes_at_gateway else own}.")
+        raise SignInRefused(BEHIND_A_GATEWAY if redmine.authorizes_at_gateway else REFUSED)
     if answer.status_code == 403:
         raise SignInRefused(
             "Redmine answers 403: is its REST API switched on, and your password not to be changed first?"

@@ -1,6 +1,7 @@
 """Wires the way to Redmine: the client, what is remembered of Redmine's names, and what decisions ask it for."""
 
 from typing import get_args
+from urllib.parse import quote
 
 from redmine_mailbridge.errors import SettingsError
 from redmine_mailbridge.model.mail import TextFormat
@@ -9,12 +10,13 @@ from redmine_mailbridge.redmine.facts import FactFinder
 from redmine_mailbridge.redmine.formatting import NO_FORMAT, text_format
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.settings.models import Settings
-from redmine_mailbridge.settings.redmine import RedmineSettings
+from redmine_mailbridge.settings.redmine import RedmineSettings, parse_headers
 from redmine_mailbridge.settings.value_types import reveal
 
 
 def redmine_connection(settings: RedmineSettings) -> Connection:
-    """The address of Redmine, and the credentials for it and for a gateway in front of it."""
+    """The address of Redmine, and the credentials for it, for a gateway in front of it and for a proxy."""
+    certificate, key = settings.client_certificate_file, settings.client_key_file
     return Connection(
         url=settings.url,
         key=reveal(settings.api_key),
@@ -24,8 +26,19 @@ def redmine_connection(settings: RedmineSettings) -> Connection:
         max_parallel=settings.max_parallel,
         gateway_user=settings.gateway_user or "",
         gateway_password=reveal(settings.gateway_password) if settings.gateway_user else "",
+        gateway_headers=parse_headers(reveal(settings.gateway_headers)) if settings.gateway_headers else {},
+        client_certificate=(str(certificate), str(key or certificate)) if certificate else None,
+        proxy=_with_login(settings.proxy, settings.proxy_user, reveal(settings.proxy_password)),
         key_at=settings.key_at,
     )
+
+
+def _with_login(proxy: str | None, user: str | None, password: str) -> str:
+    """The address of a proxy with its user and password; "" for none."""
+    if proxy is None or user is None:
+        return proxy or ""
+    scheme, _, host = proxy.partition("://")
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{host}"
 
 
 def redmine_client(settings: RedmineSettings) -> Client:

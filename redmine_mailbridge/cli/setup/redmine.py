@@ -17,7 +17,7 @@ from redmine_mailbridge.redmine.client import Connection
 from redmine_mailbridge.redmine.formatting import text_format
 from redmine_mailbridge.redmine.metadata import MetadataCache
 from redmine_mailbridge.redmine.responses import asks_for_login
-from redmine_mailbridge.redmine.transport import WAY, BoundedSession, failure
+from redmine_mailbridge.redmine.transport import WAY, failure
 from redmine_mailbridge.settings.redmine import RedmineSettings, is_in_the_clear
 from redmine_mailbridge.wiring.redmine import metadata_of, redmine_client, redmine_connection
 
@@ -174,10 +174,7 @@ def _reached(form: Form) -> str:
         settings = _settings(form)
     except ValidationError as error:
         return "\n".join(str(detail["msg"]).removeprefix("Value error, ") for detail in error.errors())
-    session = BoundedSession()
-    session.verify = str(settings.ca_file) if settings.ca_file else True
-    session.timeouts = (5.0, 15.0)
-    session.auth = redmine_connection(settings).login
+    session = redmine_connection(settings).session(5.0, 15.0)
     try:
         answer = session.get(settings.url + WHO)
         if answer.status_code == 401 and (wants := asks_for_login(answer)):
