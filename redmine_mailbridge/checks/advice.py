@@ -212,7 +212,16 @@ _KEY: Final = (
 _HTTPS: Final = "If the server speaks HTTPS on this port, write https:// in [redmine] url."
 _AUTHORITY: Final = "Set [redmine] ca_file if your own authority issued the server's certificate."
 
+_CLIENT_CERTIFICATE: Final = (
+    "Set [redmine] client_certificate_file and client_key_file to a certificate that this gateway accepts."
+)
+_PROXY_LOGIN: Final = "The proxy refuses: check [redmine] proxy, proxy_user and proxy_password_file."
+
 REDMINE: Final[tuple[AdviceRow, ...]] = (
+    (("tunnel connection failed",), _PROXY_LOGIN),
+    (("requires a client certificate",), _CLIENT_CERTIFICATE),
+    (("certificate required",), _CLIENT_CERTIFICATE),
+    (("alert", "certificate"), _CLIENT_CERTIFICATE),
     (("does not accept the api key",), _KEY),
     (("wrong version number",), _PLAIN_HTTP),
     (("record layer failure",), _PLAIN_HTTP),

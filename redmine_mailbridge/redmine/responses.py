@@ -126,6 +126,9 @@ def refusal(response: requests.Response) -> RedmineError:
     if status == 413 and is_html(response):
         why = "too large for a gateway in front of Redmine (with nginx: client_max_body_size)"
         return RedmineRefused(f"{place(response)}: {named(response)}{why} (413)", status=status)
+    if status == 400 and is_html(response) and b"SSL certificate" in response.content[:2000]:  # nginx, no 496
+        why = "a gateway in front of Redmine requires a client certificate, or does not accept the bridge's"
+        return RedmineUnavailable(f"{place(response)}: {named(response)}{why} (400)")
     if (is_html(response) or is_prose(response)) and status not in (400, 413):
         return RedmineUnavailable(f"{place(response)}: {not_json(response)} ({status})")
     return RedmineRefused(f"{place(response)}: {REFUSALS.get(status, 'rejected')} ({status})", status=status)

@@ -36,3 +36,12 @@ def test_the_demos_mails_have_keys_of_their_own() -> None:
     """No two mails of two runs have the same key, so that no row of the table speaks of another mail."""
     keys = [mail.key for run in ("a", "b") for mail in demo_mails(run)]
     assert len(keys) == len(set(keys))
+
+
+def test_a_demo_that_cannot_begin(servers: services.State, tmp_path: Path) -> None:
+    """It ends at the first pass, with the reason, in place of trying for a minute."""
+    (tmp_path / "mailbridge.db").write_bytes(b"of another program" * 99)
+    out = io.StringIO()
+    assert 1 == demo.show_bridge(servers, tmp_path, Console(file=out, width=demo.WIDTH))
+    assert 1 == (tmp_path / "bridge.log").read_text().count("file is not a database")
+    assert "file is not a database" in out.getvalue().rpartition("says why:")[2]

@@ -91,7 +91,9 @@ def show_bridge(state: services.State, folder: Path, console: Console) -> int:
     tell(console, state, folder, f"{len(mails)} mails in {seconds:.1f} s, start-up included", first)
     well = codes == 0 and all(ended(outcomes.get(mail.key)) for mail in mails)
     if not well:
-        console.print(f"demo: not every mail came to its end; {folder}/bridge.log says why", style="red", markup=False)
+        console.print(f"demo: not every mail came to its end; {folder}/bridge.log says why:", style="red", markup=False)
+        *_, last = ["", *(folder / "bridge.log").read_text("utf-8").splitlines()]
+        console.print(last, markup=False, soft_wrap=True)
     return 0 if well else 1
 
 
@@ -112,7 +114,7 @@ def receive_all(mails: list[DemoMail], folder: Path) -> tuple[dict[str, dict[str
         for name in ("subject", "message_id"):
             found |= {outcome[name]: outcome for outcome in outcomes}
         waiting = [found.get(mail.key) for mail in mails if not ended(found.get(mail.key))]
-        if not waiting or time.monotonic() > deadline:
+        if not waiting or time.monotonic() > deadline or (code and not found):  # it did not even begin
             return found, code
         due = min((one["retry_at"] for one in waiting if one and one["retry_at"]), default=time.time() + 1)
         time.sleep(min(max(due - time.time(), 0.2), 20))

@@ -64,6 +64,8 @@ CASES: list[tuple[str, bytes | None, type[RedmineError], type[RedmineError], str
     ("404", answer("", "404 Not Found"), RedmineRefused, RedmineRefused, "(404)"),
     ("404 html", page("404 Not Found"), RedmineUnavailable, RedmineUnavailable, "proxy"),
     ("403 html", page("403 Forbidden"), RedmineUnavailable, RedmineUnavailable, "proxy"),
+    ("400 certificate", answer("<html><center>The SSL certificate error</center></html>", "400 Bad Request"),
+     RedmineUnavailable, RedmineUnavailable, "client certificate"),
     ("409", answer("", "409 Conflict"), RedmineUnavailable, RedmineUnavailable, "(409)"),
     ("412", answer("", "412 Precondition Failed"), UnknownLogin, UnknownLogin, "(412)"),
     ("413", page("413 Too Large"), RedmineRefused, RedmineRefused, "large"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from redmine_mailbridge.checks.advice import REDMINE, advice
 from redmine_mailbridge.errors import RedmineUnavailable, SettingsError
 from redmine_mailbridge.redmine.client import Client
 from redmine_mailbridge.redmine.formatting import text_format
@@ -160,6 +161,23 @@ def test_a_tunnel_through_a_proxy(tmp_path: Path) -> None:
     assert ["CONNECT"] == [seen.method for seen in proxy.seen]
     assert "redmine.example.com:443" == proxy.seen[0].target
     assert (None, None) == (header(proxy.seen[0], "x-token"), header(proxy.seen[0], "x-redmine-api-key"))
+
+
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        ("GET https://r.example: the connection failed (Tunnel connection failed: 407 Proxy …)", "proxy_user"),
+        (
+            "GET https://r.example: nginx/1.22.1: … requires a client certificate, or … (400)",
+            "client_key_file",
+        ),
+        ("GET https://r.example: the connection failed (tlsv13 alert certificate required)", "client_key_file"),
+        ("GET https://r.example: the connection failed (sslv3 alert bad certificate)", "client_key_file"),
+    ],
+)
+def test_advice(error: str, key: str) -> None:
+    """What a proxy or a gateway refuses says which setting to look at."""
+    assert key in advice(error, REDMINE)
 
 
 @pytest.mark.parametrize(
