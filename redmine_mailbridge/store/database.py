@@ -7,7 +7,7 @@ dialects.py.
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,12 +99,18 @@ class Database:
             elif present != HEAD:
                 upgrade(connection, present)
 
+    def versions(self) -> tuple[str, str | None, str]:
+        """The version of the database server, of the existing tables (None: none, or of no release) and of the tables
+        that this program needs. Nothing is written.
+        """
+        with self.read() as connection:
+            server = ".".join(map(str, connection.dialect.server_version_info or ()))
+            return server, _version(connection, set(sa.inspect(connection).get_table_names())), HEAD
+
     def _present(self, connection: sa.Connection) -> str | None:
         """The version of the existing tables; None if there are none. Raise StoreError if they cannot be migrated."""
         tables = set(sa.inspect(connection).get_table_names())
-        present = None
-        if "alembic_version" in tables:
-            present = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+        present = _version(connection, tables)
         if present is None and (unversioned := sorted(tables & metadata.tables.keys())):
             raise StoreError(self._unreleased(f"no version, but tables: {', '.join(unversioned)}"))
         if present is not None and _UNRELEASED.fullmatch(present):
@@ -233,6 +239,13 @@ _VERSION = sa.Table(
     sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 """Alembic's own table."""
+
+
+def _version(connection: sa.Connection, tables: Collection[str]) -> str | None:
+    """Given the names of the existing tables, return their version."""
+    if "alembic_version" not in tables:
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _create(connection: sa.Connection) -> None:
