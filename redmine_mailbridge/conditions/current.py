@@ -29,7 +29,7 @@ def current_conditions(store: Store, settings: Settings) -> list[Condition]:
 
 def conditions_without_store(settings: Settings, now: float) -> list[Condition]:
     """Given the settings and the time in epoch seconds, return the conditions before a store exists."""
-    nothing = Observations({}, {}, None, {}, {}, {}, {}, {}, {})
+    nothing = Observations({}, {}, None, {}, {}, {}, {}, {}, {}, None, {})
     return conditions_in(nothing, settings, now)
 
 

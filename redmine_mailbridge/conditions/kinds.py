@@ -27,6 +27,7 @@ class ConditionKind:
 STORE_UNAVAILABLE: Final = "store-unavailable"
 SERVICE_NOT_RUNNING: Final = "service-not-running"
 PROCESSING_STOPPED: Final = "processing-stopped"
+TASK_PAUSED: Final = "task-paused"
 REDMINE_UNAVAILABLE: Final = "redmine-unavailable"
 MAILBOX_NOT_READ: Final = "mailbox-not-read"
 MAILBOX_PAUSED: Final = "mailbox-paused"
@@ -36,6 +37,7 @@ MAIL_HELD: Final = "mail-held"
 SENDING_FAILS: Final = "sending-fails"
 OUTBOX_WAITING: Final = "outbox-waiting"
 OUTBOX_FAILED: Final = "outbox-failed"
+ALERT_FAILED: Final = "alert-failed"
 CERTIFICATE_ENDS: Final = "certificate-ends"
 
 _IN_ORDER = (
@@ -65,6 +67,13 @@ _IN_ORDER = (
         "Someone has stopped all processing by the command `stop` or on the page. No mail is read or sent.",
         "Run `redmine-mailbridge start`, or press Start on the overview.",
         is_mailed=False,
+    ),
+    ConditionKind(
+        TASK_PAUSED,
+        "Task {subject} is paused",
+        "Task {subject} is scheduled again",
+        "Someone has paused a task by the command `tasks pause` or on the page. It does not run, even after a restart.",
+        "Run `redmine-mailbridge tasks resume {subject}`.",
     ),
     ConditionKind(
         REDMINE_UNAVAILABLE,
@@ -99,7 +108,7 @@ _IN_ORDER = (
     ConditionKind(
         MAIL_FAILED,
         "Mail of mailbox {subject} has failed",
-        "No mail of mailbox {subject} has failed",
+        "No mail of mailbox {subject} has failed of late",
         "Messages became `failed` within the last week and wait for a person.",
         "Run `redmine-mailbridge messages --state failed`, fix the cause, then `messages retry ID`.",
     ),
@@ -130,6 +139,14 @@ _IN_ORDER = (
         "No outgoing mail of mailbox {subject} was rejected of late",
         "Outgoing mail was rejected or given up within the last day.",
         "Run `redmine-mailbridge queue --undelivered`, then `queue retry ID` or `queue discard ID`.",
+    ),
+    ConditionKind(
+        ALERT_FAILED,
+        "Alerts were not accepted",
+        "No alert was rejected of late",
+        "Alerts were rejected or given up within the last day: the admins know less than they should.",
+        "Run `redmine-mailbridge queue --undelivered`; check `alert_to` in [admin] and the server for outgoing mail.",
+        is_mailed=False,
     ),
     ConditionKind(
         CERTIFICATE_ENDS,

@@ -84,6 +84,16 @@ def _stopped(look: Look) -> Iterator[Condition]:
         yield _condition(kinds.PROCESSING_STOPPED, "", Severity.WARNING, since, "no mail is read or sent")
 
 
+def _paused_tasks(look: Look) -> Iterator[Condition]:
+    """The tasks that a person has paused; `receive:NAME` is that of a mailbox with a schedule of its own."""
+    tasks, boxes = look.settings.tasks, look.settings.active_mailboxes
+    active = {name for name in type(tasks).model_fields if getattr(tasks, name).active}
+    active |= {f"receive:{name}" for name, box in boxes.items() if box.every is not None and "receive" in active}
+    for name, since in sorted(look.observations.paused_tasks.items()):
+        if name in active:
+            yield _condition(kinds.TASK_PAUSED, name, Severity.WARNING, since, "it does not run")
+
+
 def _redmine(look: Look) -> Iterator[Condition]:
     record = look.observations.health.get(REDMINE)
     if record is not None and record.error and look.holds(record):
@@ -92,18 +102,18 @@ def _redmine(look: Look) -> Iterator[Condition]:
 
 
 def _mailboxes(look: Look) -> Iterator[Condition]:
-    """The mailboxes that are not read. While all processing is stopped, none is."""
+    """The mailboxes that are not read, though they should be: not while processing is stopped or their task paused."""
     if look.observations.stopped_at is not None:
         return
     for name in look.settings.active_mailboxes:
         record = look.observations.health.get(of_mailbox(name))
-        if record is None or not look.holds(record):
+        if record is None or not look.holds(record) or record.doing == "not active":
             continue
         if record.error:
             severity = Severity.CRITICAL if record.refused else look.by_age(record.failing_since)
             detail = record.error.removeprefix(f"mailbox {name}: ")
             yield _condition(kinds.MAILBOX_NOT_READ, name, severity, record.failing_since, detail)
-        elif record.doing != "not active" and look.age(record.ok_at) >= UNREAD_TOO_LONG:
+        elif look.age(record.ok_at) >= UNREAD_TOO_LONG:
             detail = f"no pass has ended since; now: {record.doing or 'waiting'}"
             yield _condition(kinds.MAILBOX_NOT_READ, name, Severity.WARNING, record.ok_at, detail)
 
@@ -138,6 +148,9 @@ def _outgoing(look: Look) -> Iterator[Condition]:
         yield _condition(kinds.OUTBOX_WAITING, name, severity, waiting.since, _number(waiting))
     for name, given_up in sorted(look.observations.given_up.items()):
         yield _condition(kinds.OUTBOX_FAILED, name, Severity.WARNING, given_up.since, _number(given_up))
+    alerts = look.observations.alerts_given_up
+    if alerts is not None:
+        yield _condition(kinds.ALERT_FAILED, "", Severity.WARNING, alerts.since, _number(alerts))
 
 
 def _certificates(look: Look) -> Iterator[Condition]:
@@ -158,5 +171,7 @@ def _number(backlog: Backlog) -> str:
 
 
 ConditionRule = Callable[[Look], Iterator[Condition]]
-RULES: tuple[ConditionRule, ...] = (_service, _stopped, _redmine, _mailboxes, _pauses, _mails, _outgoing, _certificates)
+RULES: tuple[ConditionRule, ...] = (
+    _service, _stopped, _paused_tasks, _redmine, _mailboxes, _pauses, _mails, _outgoing, _certificates
+)  # fmt: skip
 """All rules, in the order of what they yield."""

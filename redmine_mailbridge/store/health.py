@@ -74,7 +74,8 @@ class Health:
             if error is None:
                 upsert(db, health, values | {"ok_at": now if ok_at is None else ok_at, "failing_since": None})
             else:
-                since = sa.func.coalesce(health.c.failing_since, now)
+                began = health.c.failing_since
+                since = sa.case((began <= now, began), else_=now)  # a clock that was set back
                 upsert(db, health, values | {"failing_since": now}, failing_since=since)
 
     def busy(self, name: str, doing: str) -> None:

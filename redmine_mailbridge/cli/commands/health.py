@@ -46,7 +46,7 @@ def command(invocation: Invocation) -> None:
 
     Prints one line with numbers, then details, as Nagios, Icinga and Checkmk read them. Connects to no server.
 
-    Exits with 0 (ok), 1 (warning), 2 (critical) or 3 (unknown: the settings cannot be used, or this command).
+    Exits with 0 (ok), 1 (warning), 2 (critical) or 3 (unknown: the settings cannot be used, or the command is wrong).
     """
     from redmine_mailbridge.conditions.condition import worst
     from redmine_mailbridge.conditions.plugin_output import plugin_lines

@@ -10,7 +10,7 @@ from redmine_mailbridge.store.health import HealthRecord
 from redmine_mailbridge.store.outgoing.outbox import CLAIM_SECONDS
 from redmine_mailbridge.store.outgoing.rows import FAILED, QUEUED
 from redmine_mailbridge.store.pauses import MailboxPause, pauses_in
-from redmine_mailbridge.store.tables import certificate, health, mail, meta, outbox
+from redmine_mailbridge.store.tables import certificate, health, mail, meta, outbox, task_override
 from redmine_mailbridge.store.task_state import STOPPED
 from redmine_mailbridge.util.dataclass import dataclass
 
@@ -48,43 +48,49 @@ class TimeBounds:
 @dataclass(frozen=True, slots=True)
 class Observations:
     """What the store knows. By mailbox: `pauses`, `too_many_new` (new messages), and the backlogs of failed and held
-    mails, and of outgoing mail that waits or was given up. `certificates` are by server (host:port). `stopped_at`:
-    when a person stopped all processing, None if it is not stopped.
+    mails, and of outgoing mail that waits or was given up, alerts apart. `certificates` are by server (host:port).
+    `stopped_at`: when a person stopped all processing, None if it is not stopped. `paused_tasks`: when a person paused
+    each, by name.
     """
 
     health: Mapping[str, HealthRecord]
     pauses: Mapping[str, MailboxPause]
     stopped_at: float | None
+    paused_tasks: Mapping[str, float]
     too_many_new: Mapping[str, int]
     failed: Mapping[str, Backlog]
     held: Mapping[str, Backlog]
     waiting: Mapping[str, Backlog]
     given_up: Mapping[str, Backlog]
+    alerts_given_up: Backlog | None
     certificates: Mapping[str, SeenCertificate]
 
 
 def observe(database: Database, bounds: TimeBounds) -> Observations:
-    """Given the database and what is counted, return what it knows: seven statements, whatever it contains."""
+    """Given the database and what is counted, return what it knows: eight statements, whatever it contains."""
     with database.read() as db:
         records = {row.name: HealthRecord(**row._mapping) for row in db.execute(sa.select(health))}
         values = {row.key: row.value for row in db.execute(_META)}
         ends = {row.server: SeenCertificate(row.until, row.seen_at) for row in db.execute(sa.select(certificate))}
-        undone = _undone(db, bounds.failed_after)
+        undone, given_up = _undone(db, bounds.failed_after), _given_up(db, bounds.given_up_after)
         return Observations(
             health=records,
             pauses=pauses_in(db),
             stopped_at=float(values[STOPPED]) if STOPPED in values else None,
+            paused_tasks={row.name: row.changed_at for row in db.execute(_PAUSED_TASKS)},
             too_many_new={
                 key.removeprefix(TOO_MANY_NEW): int(value) for key, value in values.items() if key != STOPPED
             },
             failed=undone[State.FAILED],
             held=undone[State.HELD],
             waiting=_waiting(db, bounds.waiting_before),
-            given_up=_given_up(db, bounds.given_up_after),
+            given_up={name: backlog for name, backlog in given_up.items() if name is not None},
+            alerts_given_up=given_up.get(None),
             certificates=ends,
         )
 
 
+_PAUSED_TASKS = sa.select(task_override.c.name, task_override.c.changed_at).where(task_override.c.active.is_(False))
 _META = sa.select(meta).where(sa.or_(meta.c.key == STOPPED, meta.c.key.startswith(TOO_MANY_NEW, autoescape=True)))
 
 
@@ -110,11 +116,15 @@ def _waiting(db: sa.Connection, before: float) -> dict[str, Backlog]:
     return {row[0]: Backlog(row[1], row[2]) for row in db.execute(query.group_by(outbox.c.mailbox))}
 
 
-def _given_up(db: sa.Connection, after: float) -> dict[str, Backlog]:
-    """The outgoing mails that were refused or given up after a time: a row failed under its last claim, whose end is
-    the time of its next try.
+def _given_up(db: sa.Connection, after: float) -> dict[str | None, Backlog]:
+    """The outgoing mails that were refused or given up after a time, by mailbox; alerts under None. A row failed under
+    its last claim, whose end is the time of its next try.
     """
-    query = sa.select(outbox.c.mailbox, sa.func.count(), sa.func.min(outbox.c.next_try_at))
+    query = sa.select(outbox.c.mailbox, outbox.c.kind, sa.func.count(), sa.func.min(outbox.c.next_try_at))
     query = query.where(outbox.c.state == FAILED, outbox.c.next_try_at >= after + CLAIM_SECONDS)
-    rows = db.execute(query.group_by(outbox.c.mailbox))
-    return {row[0]: Backlog(row[1], row[2] - CLAIM_SECONDS) for row in rows}
+    found: dict[str | None, Backlog] = {}
+    for mailbox, kind, count, end in db.execute(query.group_by(outbox.c.mailbox, outbox.c.kind)):
+        name, since = None if kind == "alert" else mailbox, end - CLAIM_SECONDS
+        before = found.get(name, Backlog(0, since))
+        found[name] = Backlog(before.mails + count, min(before.since, since))
+    return found

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from redmine_mailbridge.errors import MailbridgeError, RedmineUnavailable
 from redmine_mailbridge.model.mail_state import pause_after
+from redmine_mailbridge.store.health import REDMINE, Health
 
 LONGEST_PAUSE = 300.0
 """Seconds before the next test request, unless Redmine requested a longer pause."""
@@ -53,6 +54,12 @@ class CircuitBreaker:
     def denied(self) -> bool:
         """Whether Redmine responds, but does not accept the key."""
         return self.words is not None and self._denied()
+
+    def note_in(self, health: Health) -> None:
+        """Record whether Redmine is available, as far as it was asked for anything."""
+        if self.words is not None or self.asked:
+            doing = "answers" if self.words is None else "takes nothing"
+            health.note(REDMINE, self.words, doing, refused=self.denied)
 
     @property
     def closed_for(self) -> float:

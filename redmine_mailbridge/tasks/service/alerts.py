@@ -18,7 +18,7 @@ from redmine_mailbridge.store.observed.sent_alerts import SentAlerts
 
 log = structlog.get_logger(__name__)
 
-OVER = "It works again; pending work continues automatically."
+OVER = "The alert is over. `redmine-mailbridge status` says whether anything else is wrong."
 
 
 class Alerts:

@@ -54,11 +54,7 @@ class HealthMonitor:
                 self.health.note(name, thread.error, thread.doing, refused=refused, ok_at=thread.read_at)
             elif thread.doing:
                 self.health.busy(name, thread.doing)
-        if self.breaker.words is not None or self.breaker.asked:
-            words = self.breaker.words
-            self.health.note(
-                REDMINE, words, "answers" if words is None else "takes nothing", refused=self.breaker.denied
-            )
+        self.breaker.note_in(self.health)
         last = self.sending.last
         if last is not None and (last.is_known or last.error is not None):
             self.health.note(SENDING, last.error, f"{last.waiting} waiting")

@@ -103,8 +103,8 @@ def one_pass(
     update: bool,
     on_outcome: Listener,
 ) -> list[str]:
-    """Receive once and, if requested and not paused, update once. Record the health of each mailbox. Return the errors,
-    one line each.
+    """Receive once and, if requested and not paused, update once. Record the health of each mailbox and of
+    Redmine. Return the errors, one line each.
 
     Without the update, replies are stored and wait for it.
     """
@@ -125,6 +125,7 @@ def one_pass(
         result = Updater(tasks.steps).once(shared.stop)
         _end(tasks.book, run, result)
         errors += [f"update: {result.error}"] if result.error else []
+    shared.breaker.note_in(health)
     away = _away(shared)
     return [*errors, away] if away else errors
 

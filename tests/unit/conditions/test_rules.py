@@ -1,6 +1,7 @@
 """Each condition appears when something is wrong, and disappears when it is not; its time says how bad it is."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from redmine_mailbridge.store.pauses import MailboxPauses
 from redmine_mailbridge.store.tables import health
 from redmine_mailbridge.store.task_state import TaskState
 from tests.clocks import Clock
+from tests.product import merged
 
 SERVER = "mail.example.com:993"
 ALERT_AFTER = 1800.0
@@ -49,12 +51,16 @@ class World:
     """A store, its clock, and what is noted in it by a service that runs."""
 
     def __init__(self, folder: Path, store: Store, clock: Clock) -> None:
-        file = folder / "settings.toml"
-        file.write_text(tomlkit.dumps(values()), "utf-8")
-        self.settings = load(file, {})
+        self._file = folder / "settings.toml"
+        self.set({})
         self.store, self.clock = store, clock
         self.health = Health(store.database, clock, Clock())
         self.runs()
+
+    def set(self, changes: dict[str, Any]) -> None:
+        """The settings are those of `values`, with these changes."""
+        self._file.write_text(tomlkit.dumps(merged(values(), changes)), "utf-8")
+        self.settings = load(self._file, {})
 
     def runs(self, doing: str = "running") -> None:
         """The service says that it runs, or what else it does."""
@@ -76,11 +82,11 @@ class World:
         self.store.finish(row.id, state, "why")
         return row.id
 
-    def queue(self, name: str) -> Outbox:
+    def queue(self, name: str, kind: str = "answer") -> Outbox:
         """Queue a mail to someone. Return the outbox."""
         outbox = Outbox(self.store.database, self.clock)
         address = f"{name}@x.example"
-        outbox.queue([NewAnswer("support", "answer", "s@example.com", address, address, b"x", lambda _count: None, 7)])
+        outbox.queue([NewAnswer("support", kind, "s@example.com", address, address, b"x", lambda _count: None, 7)])
         return outbox
 
 
@@ -274,6 +280,45 @@ def test_outgoing_mail_that_was_given_up(world: World, clock: Clock) -> None:
     assert {} == world.severities()
     clock.now -= 2
     outbox.discard([row.id], by="an admin")
+    assert {} == world.severities()
+
+
+def test_alerts_that_were_rejected(world: World, clock: Clock) -> None:
+    """A rejected alert is a condition of its own, which causes no alert: each would be rejected in turn."""
+    outbox = world.queue("admin", kind="alert")
+    (row,) = outbox.claim("support", limit=9)
+    outbox.failed(row, "550 no such user")
+    assert {"alert-failed": "warning"} == world.severities()
+    (rejected,) = world.listed()
+    assert ("1 mail", clock.now, False) == (rejected.detail, rejected.since, rejected.kind.is_mailed)
+    clock.now += DAY + 1
+    assert {} == world.severities()
+
+
+def test_a_paused_task(world: World, clock: Clock) -> None:
+    """A task that a person has paused is a warning, until it is resumed; not one that the settings do not run, nor one
+    whose schedule is changed alone.
+    """
+    book = TaskState(world.store.database, clock)
+    book.override("update", lambda old: replace(old, active=False))
+    book.override("aggregate", lambda old: replace(old, every=60.0))
+    book.override("receive:sales", lambda old: replace(old, active=False))  # it has no schedule of its own
+    assert {"task-paused update": "warning"} == world.severities()
+    (paused,) = world.listed()
+    assert (clock.now, "Run `redmine-mailbridge tasks resume update`.") == (paused.since, paused.remedy)
+    world.set({"mailboxes": {"sales": {"every": "1m"}}})
+    assert {"task-paused receive:sales", "task-paused update"} == world.severities().keys()
+    world.set(
+        {"mailboxes": {"sales": {"every": "1m"}}, "tasks": {name: {"active": False} for name in ("receive", "update")}}
+    )
+    assert {} == world.severities()
+
+
+def test_a_mailbox_whose_task_is_paused(world: World, clock: Clock) -> None:
+    """While it is not to be read, its last error says nothing: nobody tries again."""
+    world.health.note(of_mailbox("support"), "no route to host", "waiting to try again", refused=True)
+    assert {"mailbox-not-read support": "critical"} == world.severities()
+    world.health.note(of_mailbox("support"), "no route to host", "not active", refused=True)
     assert {} == world.severities()
 
 

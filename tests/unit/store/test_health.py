@@ -96,3 +96,15 @@ def test_what_is_no_more_is_forgotten(health: Health) -> None:
         health.note(name, None)
     health.forget({"mailbox:b", "redmine"})
     assert {"mailbox:b", "redmine"} == health.all().keys()
+
+
+def test_a_clock_that_is_set_back(health: Health, clock: Clock, steady: Clock) -> None:
+    """A failure that began in the future has begun now: else it stays young until the clock is where it was."""
+    health.note("mailbox:a", "no answer")
+    clock.now -= 7200
+    steady.now += EVERY
+    health.note("mailbox:a", "no answer")
+    began = clock.now
+    clock.now += 600
+    health.note("mailbox:a", "still none")
+    assert began == health.all()["mailbox:a"].failing_since
