@@ -24,7 +24,8 @@ class Severity(IntEnum):
 class Condition:
     """What is wrong. `key` is one of `KINDS` and never changes its meaning; `subject` is what it is about: a mailbox, a
     server (host:port), or "" if there is only one. `since` is when it began, in epoch seconds, None if unknown.
-    `detail` completes the title of its kind, in one line.
+    `detail` completes the title of its kind, in one line. `dormant`: at present, nobody tries whether it is over; it is
+    then no problem, and no news.
     """
 
     key: str
@@ -32,6 +33,7 @@ class Condition:
     severity: Severity
     since: float | None
     detail: str
+    dormant: bool = False
 
     @property
     def kind(self) -> ConditionKind:

@@ -4,6 +4,7 @@ and a rule in `RULES`.
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from redmine_mailbridge.conditions import kinds
 from redmine_mailbridge.conditions.condition import Condition, Severity
@@ -27,7 +28,9 @@ FAILED_OF_LATE, GIVEN_UP_OF_LATE = 7 * DAY, DAY
 CERTIFICATE_DAYS, CERTIFICATE_DAYS_CRITICAL = 21, 7
 """Days before the end of a certificate from which on it is a warning, and critical."""
 CERTIFICATE_KNOWN = 7 * DAY
-"""Seconds after which what was seen of a certificate says nothing: it may have been renewed."""
+"""Seconds after which what was seen of a certificate says nothing, unless it was about to end then: it may have been
+renewed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +105,20 @@ def _redmine(look: Look) -> Iterator[Condition]:
 
 
 def _mailboxes(look: Look) -> Iterator[Condition]:
-    """The mailboxes that are not read, though they should be: not while processing is stopped or their task paused."""
-    if look.observations.stopped_at is not None:
-        return
+    """The mailboxes that cannot be read. While processing is stopped or their task is paused, nobody tries: their last
+    error is no problem then, but it is not over either.
+    """
     for name in look.settings.active_mailboxes:
         record = look.observations.health.get(of_mailbox(name))
-        if record is None or not look.holds(record) or record.doing == "not active":
+        if record is None or not look.holds(record):
             continue
+        is_read = look.observations.stopped_at is None and record.doing != "not active"
         if record.error:
             severity = Severity.CRITICAL if record.refused else look.by_age(record.failing_since)
             detail = record.error.removeprefix(f"mailbox {name}: ")
-            yield _condition(kinds.MAILBOX_NOT_READ, name, severity, record.failing_since, detail)
-        elif look.age(record.ok_at) >= UNREAD_TOO_LONG:
+            condition = _condition(kinds.MAILBOX_NOT_READ, name, severity, record.failing_since, detail)
+            yield condition if is_read else replace(condition, severity=Severity.OK, dormant=True)
+        elif is_read and look.age(record.ok_at) >= UNREAD_TOO_LONG:
             detail = f"no pass has ended since; now: {record.doing or 'waiting'}"
             yield _condition(kinds.MAILBOX_NOT_READ, name, Severity.WARNING, record.ok_at, detail)
 
@@ -158,7 +163,8 @@ def _certificates(look: Look) -> Iterator[Condition]:
     servers = configured_servers(look.settings)
     for server, seen in sorted(look.observations.certificates.items()):
         days = (seen.until - look.now) / DAY
-        if server not in servers or days >= CERTIFICATE_DAYS or look.age(seen.seen_at) > CERTIFICATE_KNOWN:
+        is_known = look.age(seen.seen_at) <= CERTIFICATE_KNOWN or seen.until - seen.seen_at < CERTIFICATE_DAYS * DAY
+        if server not in servers or days >= CERTIFICATE_DAYS or not is_known:
             continue
         end = dt.datetime.fromtimestamp(seen.until, dt.UTC).date()
         detail = f"it ended on {end}" if days <= 0 else f"on {end}, in {int(days)} day{'' if int(days) == 1 else 's'}"

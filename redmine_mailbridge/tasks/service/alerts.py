@@ -57,7 +57,8 @@ class Alerts:
         sent = self._sent.all()
         self._seen = {name: seen for name, seen in self._seen.items() if name in present}
         for name, condition in present.items():
-            if self._lasts(condition) >= self._after and name not in sent and self._alert(condition):
+            lasts = self._lasts(condition) >= self._after and not condition.dormant
+            if lasts and name not in sent and self._alert(condition):
                 self._sent.begin(*name)
         for name, at in sent.items():
             if name not in present and self._all_clear(*name, at):

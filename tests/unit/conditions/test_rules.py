@@ -153,14 +153,16 @@ def test_what_an_ended_service_noted_holds_no_longer(world: World, clock: Clock)
 
 
 def test_stopped_by_a_person(world: World) -> None:
-    """What is stopped says so, and that no mailbox is read is no condition of its own."""
+    """What is stopped says so; that a mailbox cannot be read is no problem then, however long, but not over either."""
     book = TaskState(world.store.database, world.clock)
     world.health.note(of_mailbox("support"), "no route to host")
     book.stop()
-    assert {"processing-stopped": "warning"} == world.severities()
-    assert [world.clock.now] == [each.since for each in world.listed()]
+    stopped_at = world.clock.now
+    world.clock.now += DAY
+    assert {"processing-stopped": "warning", "mailbox-not-read support": "ok"} == world.severities()
+    assert [stopped_at, stopped_at] == [each.since for each in world.listed()]
     book.start()
-    assert {"mailbox-not-read support": "ok"} == world.severities()
+    assert {"mailbox-not-read support": "critical"} == world.severities()
 
 
 @pytest.mark.parametrize(
@@ -315,16 +317,16 @@ def test_a_paused_task(world: World, clock: Clock) -> None:
 
 
 def test_a_mailbox_whose_task_is_paused(world: World, clock: Clock) -> None:
-    """While it is not to be read, its last error says nothing: nobody tries again."""
+    """While it is not to be read, its last error is no problem, as nobody tries again; but it is not over either."""
     world.health.note(of_mailbox("support"), "no route to host", "waiting to try again", refused=True)
     assert {"mailbox-not-read support": "critical"} == world.severities()
     world.health.note(of_mailbox("support"), "no route to host", "not active", refused=True)
-    assert {} == world.severities()
+    assert {"mailbox-not-read support": "ok"} == world.severities()
 
 
 def test_certificates(world: World, clock: Clock) -> None:
     """A certificate that ends in three weeks is a warning, in one week critical, and when it has ended; not of a server
-    that is not configured, nor of one that was not connected to for a week.
+    that is not configured, nor of one that was not connected to for a week, unless the last connection saw it end.
     """
     certificates = Certificates(world.store.database, clock, Clock())
     texts, severities = [], []
@@ -335,6 +337,11 @@ def test_certificates(world: World, clock: Clock) -> None:
     assert [None, "warning", "warning", "critical", "critical", "critical", "critical"] == severities
     assert ["in 20 days", "in 7 days", "in 6 days", "in 1 day", "it ended on", "it ended on"] == texts
     clock.now += 7 * DAY + 1
+    assert {f"certificate-ends {SERVER}": "critical"} == world.severities()
+    certificates.note({SERVER: clock.now + 25 * DAY})
+    clock.now += 7 * DAY
+    assert {f"certificate-ends {SERVER}": "warning"} == world.severities()
+    clock.now += 1
     assert {} == world.severities()
 
 

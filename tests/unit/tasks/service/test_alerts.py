@@ -13,6 +13,7 @@ from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_
 from redmine_mailbridge.store.observed.certificates import Certificates
 from redmine_mailbridge.store.observed.sent_alerts import SentAlerts
 from redmine_mailbridge.store.outgoing.outbox import Outbox
+from redmine_mailbridge.store.task_state import TaskState
 from redmine_mailbridge.tasks.receive.circuit_breaker import CircuitBreaker
 from redmine_mailbridge.tasks.service.alerts import Alerts
 from redmine_mailbridge.tasks.service.health_monitor import HealthMonitor
@@ -66,6 +67,10 @@ class World:
             outbox.sent(mail, "ok")
             lines.append(f"{mail.recipient}: {mail.content.partition(b'Subject: ')[2].splitlines()[0].decode()}")
         return lines
+
+    def subjects(self) -> list[str]:
+        """The subjects of these mails to the first admin."""
+        return [line.partition("bridge: ")[2] for line in self.sent() if line.startswith("admin@")]
 
 
 @pytest.fixture
@@ -125,8 +130,7 @@ def test_a_second_failure_is_told_anew(world: World) -> None:
             world.health.note("sending", error, "x")
             world.alerts.once()
             world.now += 30
-    subjects = [line.partition("bridge: ")[2] for line in world.sent() if line.startswith("admin@")]
-    assert ["Mail cannot be sent", "Mail is sent again", "Mail cannot be sent"] == subjects
+    assert ["Mail cannot be sent", "Mail is sent again", "Mail cannot be sent"] == world.subjects()
 
 
 def test_a_crash_between_queueing_and_noting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +170,23 @@ def test_the_pulse(world: World) -> None:
     assert world.health.all()[REDMINE].error is None
     pulse.end()
     assert not alive(world.health.all()[SERVICE], world.now)
+
+
+def test_a_stop_is_no_recovery(world: World) -> None:
+    """While processing is stopped, no mailbox is read again, and none has a problem that is new."""
+    world.health.note(of_mailbox("support"), "wrong password", "waiting to try again")
+    world.now += 1900
+    world.alerts.once()
+    book = TaskState(world.store.database, lambda: world.now)
+    book.stop()
+    world.health.note(of_mailbox("box1"), "wrong password", "waiting to try again")
+    for _ in range(5):
+        world.now += 1900
+        world.alerts.once()
+    assert ["Mailbox support cannot be read"] == world.subjects()
+    book.start()
+    world.alerts.once()
+    assert ["Mailbox box1 cannot be read"] == world.subjects()
 
 
 def test_a_restart_is_no_recovery(world: World) -> None:
