@@ -24,8 +24,8 @@ class Severity(IntEnum):
 class Condition:
     """What is wrong. `key` is one of `KINDS` and never changes its meaning; `subject` is what it is about: a mailbox, a
     server (host:port), or "" if there is only one. `since` is when it began, in epoch seconds, None if unknown.
-    `detail` completes the title of its kind, in one line. `dormant`: at present, nobody tries whether it is over; it is
-    then no problem, and no news.
+    `detail` completes the title of its kind, in one line. `dormant`: whether it is over is not
+    tried at present, so that it needs neither action nor an alert.
     """
 
     key: str

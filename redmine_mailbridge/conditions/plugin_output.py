@@ -3,6 +3,7 @@
 The format is that of the Monitoring Plugins Guidelines, which Nagios, Icinga and Checkmk read.
 """
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 
@@ -25,7 +26,8 @@ def plugin_lines(conditions: Sequence[Condition]) -> list[str]:
     numbers = " ".join(f"{each.word}={counts[each]};;;0" for each in (Severity.CRITICAL, Severity.WARNING))
     lines = [f"{NAME} {worst(conditions).name} - {_text(summary)} | {numbers}"]
     for condition in conditions:
-        lines.append(f"[{condition.severity.name}] {_text(condition.name)}: {_text(condition.problem)}")
+        since = f" (since {_local(condition.since)})" if condition.since is not None else ""
+        lines.append(f"[{condition.severity.name}] {_text(condition.name)}: {_text(condition.problem)}{since}")
         lines.append(f"  {_text(condition.remedy)}")
     return lines
 
@@ -33,6 +35,11 @@ def plugin_lines(conditions: Sequence[Condition]) -> list[str]:
 def unknown_line(reason: str) -> str:
     """Given why nothing can be determined, return the line."""
     return f"{NAME} UNKNOWN - {_text(reason)}"
+
+
+def _local(moment: float) -> str:
+    """Given a time in epoch seconds, return it in the time zone of this machine."""
+    return f"{dt.datetime.fromtimestamp(moment).astimezone():%Y-%m-%d %H:%M}"
 
 
 def _text(line: str) -> str:

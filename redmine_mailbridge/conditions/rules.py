@@ -76,7 +76,7 @@ def _service(look: Look) -> Iterator[Condition]:
             yield _condition(kinds.SERVICE_NOT_RUNNING, "", Severity.WARNING, None, detail)
     elif not alive(record, look.now):
         was_stopped = record.doing == "stopped"
-        detail = "it was stopped" if was_stopped else "it has given no sign of life since"
+        detail = "it was stopped" if was_stopped else "it gives no sign of life"
         severity = look.by_age(record.at) if was_stopped else Severity.CRITICAL
         yield _condition(kinds.SERVICE_NOT_RUNNING, "", severity, record.at, detail)
 
@@ -105,12 +105,12 @@ def _redmine(look: Look) -> Iterator[Condition]:
 
 
 def _mailboxes(look: Look) -> Iterator[Condition]:
-    """The mailboxes that cannot be read. While processing is stopped or their task is paused, nobody tries: their last
-    error is no problem then, but it is not over either.
+    """The mailboxes that cannot be read. While processing is stopped or their task is paused, none is tried: the last
+    error is then dormant, but not over. That too many messages are new is a condition of its own.
     """
     for name in look.settings.active_mailboxes:
         record = look.observations.health.get(of_mailbox(name))
-        if record is None or not look.holds(record):
+        if record is None or not look.holds(record) or name in look.observations.too_many_new:
             continue
         is_read = look.observations.stopped_at is None and record.doing != "not active"
         if record.error:

@@ -122,9 +122,9 @@ def _given_up(db: sa.Connection, after: float) -> dict[str | None, Backlog]:
     """
     query = sa.select(outbox.c.mailbox, outbox.c.kind, sa.func.count(), sa.func.min(outbox.c.next_try_at))
     query = query.where(outbox.c.state == FAILED, outbox.c.next_try_at >= after + CLAIM_SECONDS)
-    found: dict[str | None, Backlog] = {}
+    backlogs: dict[str | None, Backlog] = {}
     for mailbox, kind, count, end in db.execute(query.group_by(outbox.c.mailbox, outbox.c.kind)):
         name, since = None if kind == "alert" else mailbox, end - CLAIM_SECONDS
-        before = found.get(name, Backlog(0, since))
-        found[name] = Backlog(before.mails + count, min(before.since, since))
-    return found
+        before = backlogs.get(name, Backlog(0, since))
+        backlogs[name] = Backlog(before.mails + count, min(before.since, since))
+    return backlogs

@@ -1,5 +1,6 @@
 """What Nagios, Icinga and Checkmk read: the format of the Monitoring Plugins Guidelines."""
 
+import datetime as dt
 import re
 
 from redmine_mailbridge.conditions.condition import Condition, Severity
@@ -18,10 +19,11 @@ def test_nothing_is_wrong() -> None:
 
 def test_one_line_then_details() -> None:
     """The first line names what is wrong and counts it; each condition follows with what to do."""
+    began = dt.datetime.fromtimestamp(1.0).astimezone()
     lines = plugin_lines([box("a", Severity.CRITICAL), box("b", Severity.WARNING), box("c", Severity.OK)])
     assert "MAILBRIDGE CRITICAL - mailbox-not-read a, mailbox-not-read b | critical=1;;;0 warning=1;;;0" == lines[0]
     assert [
-        "[CRITICAL] mailbox-not-read a: Mailbox a cannot be read: no answer",
+        f"[CRITICAL] mailbox-not-read a: Mailbox a cannot be read: no answer (since {began:%Y-%m-%d %H:%M})",
         "  Run `redmine-mailbridge check --mailbox a`.",
     ] == lines[1:3]
     assert "[OK] mailbox-not-read c" in lines[5]

@@ -220,6 +220,10 @@ def test_paused_mailboxes(world: World) -> None:
     assert {"mailbox-paused support": "critical", "too-many-new-mails sales": "warning"} == world.severities()
     paused, many = world.listed()
     assert paused.problem.endswith("fit Redmine: project desk is closed; no tracker Bug")
+    world.health.note(of_mailbox("sales"), "700 new mails at once, more than max_new_mails", "waiting to try again")
+    world.clock.now += DAY
+    assert {"mailbox-paused support", "too-many-new-mails sales"} == world.severities().keys()
+    world.health.note(of_mailbox("sales"), None, "listening")
     assert ("700 are new", None) == (many.detail, many.since)
     assert "mailboxes resume sales" in many.remedy
     pauses.end(["support"])
