@@ -1,5 +1,6 @@
 """What machines may read, and what browsers are told of TLS."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,10 @@ import pytest
 import tomlkit
 from starlette.testclient import TestClient
 
+from redmine_mailbridge.cli.main import Commands
 from redmine_mailbridge.web import passwords
 from redmine_mailbridge.web.routes import make
+from tests.layout import ROOT
 from tests.unit.web.site import PASSWORD, URL, Site, values
 
 DESK = "https://desk.example.com"
@@ -86,3 +89,22 @@ def test_a_language_is_no_path(site: Site, tmp_path: Path, above: str) -> None:
     for page in ("/templates/received", "/templates/received/html"):
         answer = site.browser.get(page, params={"language": language})
         assert (200, False) == (answer.status_code, "words of somebody else" in answer.text)
+
+
+def test_the_alert_rules_of_contrib(tmp_path: Path) -> None:
+    """Each metric that the rules for Prometheus name is one of `/metrics`, with the label that they select."""
+    rules = (ROOT / "contrib" / "prometheus-alerts.yml").read_text("utf-8")
+    selected = re.findall(r"^ +expr: (redmine_mailbridge_\w+\{[^}]+\}) [=><]+ \d+$", rules, re.MULTILINE)
+    assert rules.count("redmine_mailbridge_") == len(selected) == 3
+    assert rules.count("expr:") == rules.count("summary:") == 4
+    with site_with(tmp_path) as site:
+        site.sign_in()
+        lines = site.browser.get("/metrics").text.splitlines()
+    assert set(selected) <= {line.rpartition(" ")[0] for line in lines}
+
+
+def test_the_line_for_checkmk() -> None:
+    """The line in contrib/ is that of the documentation, and calls a command that exists."""
+    line = (ROOT / "contrib" / "checkmk-mrpe.cfg").read_text("utf-8").splitlines()[-1]
+    assert line in (ROOT / "docs" / "admin" / "operations.md").read_text("utf-8").splitlines()
+    assert line.rpartition("/redmine-mailbridge ")[2] in Commands().list_commands()
