@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from redmine_mailbridge.conditions import kinds
 from redmine_mailbridge.conditions.condition import Condition, Severity
-from redmine_mailbridge.conditions.servers import configured_servers
+from redmine_mailbridge.conditions.servers import active_tasks, configured_servers
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.store.health import REDMINE, SENDING, SERVICE, HealthRecord, alive, of_mailbox
 from redmine_mailbridge.store.observed.observations import Backlog, Observations, TimeBounds
@@ -88,10 +88,8 @@ def _stopped(look: Look) -> Iterator[Condition]:
 
 
 def _paused_tasks(look: Look) -> Iterator[Condition]:
-    """The tasks that a person has paused; `receive:NAME` is that of a mailbox with a schedule of its own."""
-    tasks, boxes = look.settings.tasks, look.settings.active_mailboxes
-    active = {name for name in type(tasks).model_fields if getattr(tasks, name).active}
-    active |= {f"receive:{name}" for name, box in boxes.items() if box.every is not None and "receive" in active}
+    """The tasks that a person has paused."""
+    active = active_tasks(look.settings)
     for name, since in sorted(look.observations.paused_tasks.items()):
         if name in active:
             yield _condition(kinds.TASK_PAUSED, name, Severity.WARNING, since, "it does not run")

@@ -1,4 +1,4 @@
-"""The servers that the settings name and whose certificates matter."""
+"""What conditions may be about, as the settings have it: servers whose certificates matter, tasks, mailboxes."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -11,6 +11,18 @@ from redmine_mailbridge.util.certificates import server_name
 def configured_servers(settings: Settings) -> frozenset[str]:
     """Given settings, return the servers as `util/certificates.py` names them."""
     return frozenset(_servers(settings))
+
+
+def active_tasks(settings: Settings) -> frozenset[str]:
+    """Given settings, return the tasks with a schedule; receive:NAME is that of a mailbox that has its own."""
+    names = {name for name in type(settings.tasks).model_fields if getattr(settings.tasks, name).active}
+    own = {f"receive:{name}" for name, box in settings.active_mailboxes.items() if box.every is not None}
+    return frozenset(names | (own if "receive" in names else set()))
+
+
+def configured_subjects(settings: Settings) -> frozenset[str]:
+    """Given settings, return what a condition may be about: "" where there is only one."""
+    return frozenset({"", *settings.active_mailboxes}) | active_tasks(settings) | configured_servers(settings)
 
 
 def _servers(settings: Settings) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from redmine_mailbridge.conditions.current import current_conditions
-from redmine_mailbridge.conditions.servers import configured_servers
+from redmine_mailbridge.conditions.servers import configured_servers, configured_subjects
 from redmine_mailbridge.outgoing.issue_mail.mailer import IssueMailer
 from redmine_mailbridge.outgoing.outbox_sender import OutboxSender
 from redmine_mailbridge.settings.models import Settings
@@ -35,7 +35,7 @@ def pulse_of(
     admin = settings.admin
     alerts = Alerts(
         lambda: current_conditions(store, settings), SentAlerts(store.database, store.clock), mailer, admin.alert_to,
-        after=admin.alert_after.total_seconds(), clock=store.clock,
+        subjects=configured_subjects(settings), after=admin.alert_after.total_seconds(), clock=store.clock,
     )  # fmt: skip
     servers = configured_servers(settings)
     return HealthMonitor(health(store), shared.breaker, sending, certificates(store), servers, after=alerts.once)

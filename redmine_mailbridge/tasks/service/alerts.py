@@ -5,7 +5,7 @@ neither loses it nor sends it twice.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
@@ -23,7 +23,8 @@ OVER = "The alert is over. `redmine-mailbridge status` says whether anything els
 
 class Alerts:
     """Sends alerts and all-clears. A condition is alerted after lasting for `after` seconds, measured by `steady`.
-    `current` returns the list of conditions.
+    `current` returns the list of conditions. `subjects` are what they can be about: when a mailbox or a server is no
+    longer in the settings, an alert about it ends without a mail.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Alerts:
         mailer: IssueMailer,
         to: Sequence[str],
         *,
+        subjects: Collection[str],
         after: float,
         clock: Callable[[], float],
         steady: Callable[[], float] = time.monotonic,
@@ -41,6 +43,7 @@ class Alerts:
         self._sent = sent
         self._mailer = mailer
         self._to = tuple(Address("", address) for address in to)
+        self._subjects = subjects
         self._after = after
         self._clock = clock
         self._steady = steady
@@ -61,7 +64,7 @@ class Alerts:
             if lasts and name not in sent and self._alert(condition):
                 self._sent.begin(*name)
         for name, at in sent.items():
-            if name not in present and self._all_clear(*name, at):
+            if name not in present and (name[1] not in self._subjects or self._all_clear(*name, at)):
                 self._sent.end(*name)
 
     def _lasts(self, condition: Condition) -> float:

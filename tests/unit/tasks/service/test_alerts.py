@@ -7,6 +7,7 @@ import pytest
 import tomlkit
 
 from redmine_mailbridge.conditions.current import current_conditions
+from redmine_mailbridge.conditions.servers import configured_subjects
 from redmine_mailbridge.outgoing.outbox_sender import SendResult
 from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.health import REDMINE, SERVICE, Health, alive, of_mailbox
@@ -48,7 +49,7 @@ class World:
         self.sent_alerts = SentAlerts(self.store.database, lambda: self.now)
         self.alerts = Alerts(
             lambda: current_conditions(self.store, settings), self.sent_alerts, letters, to,
-            after=1800, clock=lambda: self.now, steady=lambda: self.now,
+            subjects=configured_subjects(settings), after=1800, clock=lambda: self.now, steady=lambda: self.now,
         )  # fmt: skip
 
     def monitor(self, gate: CircuitBreaker | None = None, health: Health | None = None) -> HealthMonitor:
@@ -187,6 +188,19 @@ def test_a_stop_is_no_recovery(world: World) -> None:
     book.start()
     world.alerts.once()
     assert ["Mailbox box1 cannot be read"] == world.subjects()
+
+
+def test_a_mailbox_that_is_removed_is_no_recovery(world: World) -> None:
+    """An alert about what the settings no longer contain ends in silence: it was not mended."""
+    for key, subject in (
+        ("mailbox-not-read", "gone"),
+        ("certificate-ends", "gone.example.com:993"),
+        ("mail-failed", "box1"),
+    ):
+        world.sent_alerts.begin(key, subject)
+    world.alerts.once()
+    assert ["No mail of mailbox box1 has failed of late"] == world.subjects()
+    assert {} == world.sent_alerts.all()
 
 
 def test_a_restart_is_no_recovery(world: World) -> None:

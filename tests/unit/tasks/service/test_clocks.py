@@ -273,7 +273,7 @@ def test_an_alert_comes_after_its_time(tmp_path: Path, move: dt.timedelta) -> No
     settings = load(path, {})
     alerts = Alerts(
         lambda: current_conditions(store, settings), SentAlerts(store.database, clocks.time), _Letters(told),  # type: ignore[arg-type]
-        ["admin@example.com"], after=900.0, clock=clocks.time, steady=clocks.clock,
+        ["admin@example.com"], subjects=[""], after=900.0, clock=clocks.time, steady=clocks.clock,
     )  # fmt: skip
     health.note("redmine", "away", "away")
     alerts.once()
