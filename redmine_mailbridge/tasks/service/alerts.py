@@ -60,8 +60,7 @@ class Alerts:
         sent = self._sent.all()
         self._seen = {name: seen for name, seen in self._seen.items() if name in present}
         for name, condition in present.items():
-            lasts = self._lasts(condition) >= self._after and not condition.dormant
-            if lasts and name not in sent and self._alert(condition):
+            if self._lasts(condition) >= self._after and name not in sent and self._alert(condition):
                 self._sent.begin(*name)
         for name, at in sent.items():
             if name not in present and (name[1] not in self._subjects or self._all_clear(*name, at)):
@@ -69,9 +68,11 @@ class Alerts:
 
     def _lasts(self, condition: Condition) -> float:
         """Return for how many seconds a condition has lasted: by the wall clock up to the moment when this process
-        first saw it, by the monotonic clock since then.
+        first saw it, by the monotonic clock since then. What is dormant has yet to show whether it lasts.
         """
         now, name = self._steady(), (condition.key, condition.subject)
+        if condition.dormant:
+            self._seen[name] = (condition.since, now)
         seen = self._seen.get(name)
         if seen is None or seen[0] != condition.since:
             age = max(self._clock() - condition.since, 0.0) if condition.since is not None else 0.0

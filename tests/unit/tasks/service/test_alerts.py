@@ -174,7 +174,9 @@ def test_the_pulse(world: World) -> None:
 
 
 def test_a_stop_is_no_recovery(world: World) -> None:
-    """While processing is stopped, no mailbox is read again, and none has a problem that is new."""
+    """While processing is stopped, no mailbox is read again, and none has a problem that is new: when it starts, what
+    failed before has its time to recover.
+    """
     world.health.note(of_mailbox("support"), "wrong password", "waiting to try again")
     world.now += 1900
     world.alerts.once()
@@ -186,6 +188,9 @@ def test_a_stop_is_no_recovery(world: World) -> None:
         world.alerts.once()
     assert ["Mailbox support cannot be read"] == world.subjects()
     book.start()
+    world.alerts.once()
+    assert [] == world.subjects()
+    world.now += 1801
     world.alerts.once()
     assert ["Mailbox box1 cannot be read"] == world.subjects()
 
