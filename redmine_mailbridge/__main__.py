@@ -1,5 +1,5 @@
 """`python -m redmine_mailbridge`."""
 
-from redmine_mailbridge.cli.main import main
+from redmine_mailbridge.cli import start
 
-main()
+start()

@@ -14,6 +14,7 @@ from typing import Literal
 class SideEffect(StrEnum):
     """Every side effect in the life of a message, in the order of processing."""
 
+    DELIVER = "deliver"
     MAKE_FOLDER = "make_folder"
     KEEP_RAW = "keep_raw"
     KEEP_PART = "keep_part"

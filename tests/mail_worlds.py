@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import pytest
 
 from redmine_mailbridge.mailboxes.contract import Mailbox
+from redmine_mailbridge.mailboxes.delivered import drop
+from redmine_mailbridge.mailboxes.delivered.mailbox import DeliveredMailbox
+from redmine_mailbridge.mailboxes.delivered.preparation import prepare
 from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.mailboxes.pop3.mailbox import Pop3Mailbox
@@ -128,6 +131,46 @@ def graph_config(server: GraphServer, **changes: Any) -> MailboxConfig:
     values: dict[str, Any] = {
         "name": "support", "host": "127.0.0.1", "port": server.port, "username": server.user, "timeout": 20.0,
         "protocol": MailProtocol.GRAPH, "security": Security.NONE, "token": lambda: server.token,
+    }  # fmt: skip
+    return MailboxConfig(**(values | changes))
+
+
+class SpoolServer:
+    """The spool of one mailbox, as `deliver` fills it."""
+
+    def __init__(self, spool: Path) -> None:
+        index: dict[str, dict[str, object]] = {
+            "support": {"folder": "support@example.com", "addresses": ["support@example.com"], "max_size": LIMIT}
+        }
+        self.spool, self.new = spool, spool / "support@example.com" / "new"
+        prepare(spool, index)
+
+    def append(self, *mails: bytes, folder: str = "INBOX") -> None:
+        assert folder == "INBOX"
+        for mail in mails:
+            drop.add(str(self.spool), "support@example.com", [mail], max_size=LIMIT)
+
+    def contents(self, folder: str = "INBOX") -> list[tuple[int, frozenset[str], bytes]]:
+        place = self.new if folder == "INBOX" else self.new.with_name(folder)
+        return [(int(path.name[:20]), frozenset(), path.read_bytes()) for path in sorted(place.iterdir())]
+
+    def remove(self, uid: int, folder: str = "INBOX") -> None:
+        assert folder == "INBOX"
+        (path,) = self.new.glob(f"{uid:020d}.*")
+        path.unlink()
+
+
+def spool_world(spool: Path) -> World:
+    """A mailbox whose mail is handed to `deliver`."""
+    made = spool_config(spool)
+    return World(SpoolServer(spool), lambda: DeliveredMailbox(made), number=lambda uid: int(uid[:20]))
+
+
+def spool_config(spool: Path, **changes: Any) -> MailboxConfig:
+    """Given a spool, return the configuration of a mailbox there, changed."""
+    values: dict[str, Any] = {
+        "name": "support", "host": "localhost", "port": 993, "username": "support@example.com", "spool_dir": spool,
+        "protocol": MailProtocol.DELIVER, "security": Security.NONE,
     }  # fmt: skip
     return MailboxConfig(**(values | changes))
 

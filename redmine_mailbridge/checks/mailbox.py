@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from redmine_mailbridge.checks import port as ports
 from redmine_mailbridge.checks.advice import advice, login_advice, with_advice, with_line
+from redmine_mailbridge.checks.delivered import delivered_checks
 from redmine_mailbridge.checks.result import Check, is_unproven, line_of
 from redmine_mailbridge.checks.vouching import vouched
 from redmine_mailbridge.conditions.rules import CERTIFICATE_DAYS
@@ -35,6 +36,9 @@ RIGHT_NAMES = {"t": "mark as deleted", "e": "expunge", "i": "insert messages", "
 def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterator[Check]:
     """Given a mailbox's settings and the mailbox, yield each result as it is found; the connection is closed."""
     here = f"mailbox {name}"
+    if box.protocol == "deliver":
+        yield from delivered_checks(name, box, mailbox)
+        return
     try:
         resolved = _name(here, box)
         yield resolved

@@ -26,6 +26,7 @@ class MailProtocol(StrEnum):
     IMAP = "imap"
     POP3 = "pop3"
     GRAPH = "graph"
+    DELIVER = "deliver"
 
 
 class Security(StrEnum):
@@ -56,7 +57,7 @@ Secret = str | Callable[[], str]
 
 
 def _nothing() -> None:
-    """No limit on logins."""
+    """No limit on logins; nothing to prepare."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,8 @@ class MailboxConfig:
     the server rejected. `timeout` is in seconds, for
     the connection and for each read. `take_login`, if set, is called before each login with its target,
     and raises TooManyLogins if there were too many; `on_command` for each command that is sent.
-    `ca_file` is a PEM file trusted in place of the system's authorities.
+    `ca_file` is a PEM file trusted in place of the system's authorities. With DELIVER, `spool_dir` is the spool,
+    `username` the address whose mail is read there, and `prepare` creates what is missing of it; it raises OSError.
     """
 
     name: str
@@ -89,6 +91,8 @@ class MailboxConfig:
     allow_cleartext: bool = False
     prevent_cleartext_login: bool = False
     prevent_ntlm: bool = False
+    spool_dir: Path | None = None
+    prepare: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)

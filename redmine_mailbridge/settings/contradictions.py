@@ -1,6 +1,6 @@
-"""Settings about notes and custom fields that contradict each other: one line each, which begins with the key."""
+"""Settings that contradict each other: one line each, which begins with the key."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from redmine_mailbridge.settings.aggregate import AggregateSettings
 from redmine_mailbridge.settings.issue import IssueSettings, Route
@@ -12,6 +12,24 @@ WRITTEN_AT_ONCE = ("redmine.marker_field", "issue.requester_field")
 """The settings whose field gets its value with the issue, as those of `custom_fields` do. A first value for another
 field may be needed, since Redmine may require one.
 """
+NOT_WITH_DELIVER = (
+    "preset", "port", "username", "authorize_as", "password", "password_file", "oauth", "login", "folders",
+    "junk_folder", "start_from", "first_sync_limit", "ca_file",
+)  # fmt: skip
+"""The settings about a server and its folders, which a mailbox has no use for whose mail is delivered to it."""
+
+
+def not_with_deliver(keys: Collection[str], spam: str, moves_nowhere: bool) -> Iterator[str]:
+    """Given the keys that a mailbox with protocol = "deliver" sets, what becomes of its spam, and whether processed
+    mail is moved to no folder, yield what it cannot have.
+    """
+    for key in NOT_WITH_DELIVER:
+        if key in keys:
+            yield f'{key}: not with protocol = "deliver", which reads no server; remove this key'
+    if spam == "junk":
+        yield 'senders.spam: the spool of `deliver` has no folder for spam; use "hold" or "refuse"'
+    if moves_nowhere:
+        yield 'success_folder: is missing: after_success is "move"'
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ def _missing_secrets(settings: Settings, problems: Problems) -> list[str]:
     needed += [
         ("mailboxes", name, "password")
         for name, box in settings.active_mailboxes.items()
-        if not (box.password or box.oauth)
+        if not (box.password or box.oauth or box.protocol == "deliver")
     ]
     if settings.redmine.gateway_user is not None and settings.redmine.gateway_password is None:
         needed.append(("redmine", "gateway_password"))

@@ -1,13 +1,14 @@
 """A mail account that the bridge reads: `[mailboxes.NAME]`."""
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from redmine_mailbridge.settings.account import account_of
 from redmine_mailbridge.settings.base import setting
-from redmine_mailbridge.settings.contradictions import about_notes
+from redmine_mailbridge.settings.contradictions import about_notes, not_with_deliver
 from redmine_mailbridge.settings.first_sync import StartSettings
 from redmine_mailbridge.settings.issue import IssueSettings, Route
 from redmine_mailbridge.settings.outgoing import AnswerSettings, OutgoingSettings
@@ -19,7 +20,7 @@ from redmine_mailbridge.settings.value_types import FilePath, MailAddress, Name,
 from redmine_mailbridge.util.loopback import is_loopback
 from redmine_mailbridge.util.suggest import did_you_mean
 
-Protocol = Literal["imap", "pop3", "graph"]
+Protocol = Literal["imap", "pop3", "graph", "deliver"]
 Security = Literal["tls", "starttls", "none"]
 Login = Literal[
     "auto", "scram-sha-256", "scram-sha-1", "cram-md5", "plain", "login", "apop", "ntlm", "oauthbearer", "xoauth2"
@@ -30,6 +31,7 @@ BY_TOKEN = ("oauthbearer", "xoauth2")
 PORTS = {("imap", "tls"): 993, ("imap", "starttls"): 143, ("imap", "none"): 143}
 PORTS |= {("pop3", "tls"): 995, ("pop3", "starttls"): 110, ("pop3", "none"): 110}
 PORTS |= {("graph", "tls"): 443, ("graph", "none"): 80}
+SPOOL = Path("/var/spool/redmine-mailbridge")
 
 
 def _port(values: dict[str, Any]) -> int:
@@ -44,8 +46,13 @@ def _known_preset(value: str) -> str:
 
 
 def _only_imap(value: Any) -> Any:
-    """Return a factory for a default that POP3 does not have."""
-    return lambda values: None if values.get("protocol") == "pop3" else value
+    """Return a factory for a default that POP3 and `deliver` do not have."""
+    return lambda values: None if values.get("protocol") in {"pop3", "deliver"} else value
+
+
+def _by_protocol(value: str, **others: str) -> Any:
+    """Return a factory for a default, with those of protocols that have another one."""
+    return lambda values: others.get(values.get("protocol", ""), value)
 
 
 class MailboxSettings(StartSettings):
@@ -55,7 +62,9 @@ class MailboxSettings(StartSettings):
     address: MailAddress = setting("The mail address of this mailbox.")
     aliases: tuple[MailAddress, ...] = setting("Further addresses that deliver to this mailbox.", ())
     protocol: Protocol = setting(
-        'How messages are fetched; "graph" is Microsoft Graph, for Exchange Online without IMAP (needs oauth).', "imap"
+        'How messages are fetched; "graph" is Microsoft Graph, for Exchange Online without IMAP (needs oauth); '
+        '"deliver": a mail server hands them to `redmine-mailbridge deliver` (no host, no login).',
+        "imap",
     )
     preset: Annotated[Name, AfterValidator(_known_preset)] | None = setting(
         "The mail provider. It sets the default host, port, security and so on for this table and its `outgoing`: "
@@ -105,7 +114,7 @@ class MailboxSettings(StartSettings):
     )
     failure_folder: Name | None = setting(
         "The folder for rejected and failed messages. Created if missing. Not with POP3.",
-        _only_imap("Failed"),
+        lambda values: None if values.get("protocol") == "pop3" else "Failed",
         shown='"Failed"',
     )
     junk_folder: Name | None = setting(
@@ -117,8 +126,8 @@ class MailboxSettings(StartSettings):
         'What happens on the server to a processed message: "move" to success_folder, "delete" from the server, or '
         '"keep" in place, flagged if the server allows it. A message that the store has not received in full (larger '
         "than receive.max_mail_size, or not returned by the server) is never deleted.",
-        lambda values: "delete" if values.get("protocol") == "pop3" else "move",
-        shown='"move"; "delete" with POP3',
+        _by_protocol("move", pop3="delete", deliver="delete"),
+        shown='"move"; "delete" with POP3 and deliver',
     )
     keep_days: Annotated[int, Field(ge=1, le=3650)] | None = setting(
         'With after_success = "keep": number of days after which a processed message is deleted from the server there.',
@@ -128,13 +137,18 @@ class MailboxSettings(StartSettings):
     after_failure: Literal["move", "keep", "delete"] = setting(
         'What happens on the server to a rejected or failed message: "move" to failure_folder, or "keep"; with '
         'POP3 also "delete": the raw message is then only in the store, for the time of store.raw_retention.',
-        lambda values: "keep" if values.get("protocol") == "pop3" else "move",
+        _by_protocol("move", pop3="keep"),
         shown='"move"; "keep" with POP3',
     )
     accept_automatic: bool = setting(
         "Let auto-replies and bounces that belong to no issue create one. By default they are only recorded. "
         "Notifications from machines create issues in either case; use `block` against unwanted ones.",
         False,
+    )
+    spool_dir: FilePath = setting(
+        'With protocol = "deliver": the folder in which messages wait until they are received. Who may write to it: '
+        "see docs/admin/deliver.md.",
+        SPOOL,
     )
     ca_file: FilePath | None = setting(
         "CA certificates to trust for this server, in PEM format.", None, shown="the system's"
@@ -152,7 +166,14 @@ class MailboxSettings(StartSettings):
     @property
     def account(self) -> str:
         """The account that is read, as text: it stays the same when the mailbox's name, port or protocol changes."""
+        if self.protocol == "deliver":
+            return f"{self.address.casefold()} by deliver"
         return account_of(self.host, self.port, self.username, self.authorize_as)
+
+    @property
+    def undecided(self) -> bool:
+        """As in StartSettings; messages in the spool are new in any case."""
+        return self.protocol != "deliver" and super().undecided
 
     @property
     def route(self) -> Route:
@@ -175,6 +196,10 @@ class MailboxSettings(StartSettings):
         by_domain = any(domain.project for domain in self.senders.domains.values())
         return any(ways) or by_domain or any(rule.project for rule in self.rules)
 
+    @property
+    def _moves_nowhere(self) -> bool:
+        return self.after_success == "move" and self.success_folder is None
+
     def _disagreements(self) -> list[str]:
         """Return one line per contradiction, each starting with the key to change."""
         problems = []
@@ -196,6 +221,8 @@ class MailboxSettings(StartSettings):
             problems.append('after_failure: "delete" is allowed only with POP3; use "move" or "keep"')
         if self.protocol == "graph":
             problems += self._not_with_graph()
+        if self.protocol == "deliver":
+            return [*problems, *not_with_deliver(self.model_fields_set, self.senders.spam, self._moves_nowhere)]
         if self.protocol == "pop3":
             problems += self._not_with_pop3()
             return problems

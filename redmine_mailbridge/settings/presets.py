@@ -104,6 +104,13 @@ def fill_in(merged: Layer) -> list[tuple[tuple[str, ...], str]]:
     outgoing = merged.data.get("outgoing")
     everywhere = isinstance(outgoing, Mapping) and _reaches(outgoing)
     for name, box in boxes.items() if isinstance(boxes, Mapping) else ():
+        if isinstance(box, dict) and box.get("protocol") == "deliver":
+            if {"host", "security"} & box.keys():
+                words = 'protocol = "deliver" reads no server; remove host and security'
+                in_vain.append((("mailboxes", name, "protocol"), words))
+            for key, value in (("host", "localhost"), ("security", "none")):
+                merged.put(("mailboxes", name, key), value, ValueOrigin("preset", "deliver"))
+            continue
         preset = presets().get(box["preset"]) if isinstance(box, dict) and isinstance(box.get("preset"), str) else None
         if preset is None:
             continue

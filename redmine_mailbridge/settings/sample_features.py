@@ -42,6 +42,16 @@ issue.project = "sales"
 """,
     ),
     (
+        "A mailbox whose mail Postfix, Exim, procmail and the like hand to `redmine-mailbridge deliver`.",
+        """
+[mailboxes.piped]
+address = "piped@example.com"
+protocol = "deliver"
+spool_dir = "/var/spool/redmine-mailbridge"
+issue.project = "support"
+""",
+    ),
+    (
         'OAuth instead of a password; sign in with `oauth login help`. protocol = "graph" uses Microsoft Graph.',
         """
 [oauth.microsoft]

@@ -14,15 +14,17 @@ _LOGIN: Final = frozenset({"password", "password_file", "oauth"})
 _SERVER: Final = frozenset({"host", "port", "security", "username"})
 _OF_ONE_PROTOCOL: Final = frozenset({
     "folders", "success_folder", "failure_folder", "after_success", "after_failure", "start_from", "first_sync_limit",
-    "port",
+    "port", "junk_folder",
 })  # fmt: skip
+_OF_A_SERVER: Final = _SERVER | _LOGIN | {"preset", "authorize_as", "login", "ca_file", "allow_cleartext"}
 
 
 class MailboxDefaults(MailboxSettings):
     """Defaults for all mailboxes: any key of `[mailboxes.NAME]` and its tables except `address` and `aliases`. A
     mailbox overrides them key by key; a list is replaced as a whole. A mailbox that sets password, password_file or
     oauth inherits none of these three; one that sets preset inherits no server; one
-    with another protocol inherits no key that only one of the two has (folders, after_success and the like).
+    with another protocol inherits no key that only one of the two has (folders, after_success and the like); one with
+    protocol = "deliver" inherits no server and no login.
     """
 
 
@@ -58,6 +60,8 @@ def share(merged: Layer) -> tuple[dict[Where, Where], list[tuple[Where, str]]]:
 def _kept_out(box: Mapping[str, Any], shared: Mapping[str, Any]) -> frozenset[str]:
     """Given a mailbox and the defaults, return the keys that it does not inherit because it sets related ones."""
     out: frozenset[str] = frozenset()
+    if box.get("protocol", shared.get("protocol")) == "deliver":
+        out |= _OF_A_SERVER
     if _LOGIN & box.keys():
         out |= _LOGIN
     if "preset" in box:

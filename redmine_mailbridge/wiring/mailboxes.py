@@ -2,8 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from redmine_mailbridge.mail.mime.address_syntax import spellings
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.mailboxes.login_limit import MOST, LoginLimiter, LoginLimits
@@ -19,9 +23,12 @@ from redmine_mailbridge.util.lazy import lazy_import
 from redmine_mailbridge.wiring.oauth import TokenGiver, token_of
 
 if TYPE_CHECKING:
+    from redmine_mailbridge.mailboxes.delivered import drop, preparation
     from redmine_mailbridge.oauth.sign_in_service import SignIns
     from redmine_mailbridge.store import maildrops
-else:  # only POP3 needs them, and they need its room
+else:  # only POP3 needs maildrops, and only `deliver` a spool
+    drop = lazy_import("redmine_mailbridge.mailboxes.delivered.drop")
+    preparation = lazy_import("redmine_mailbridge.mailboxes.delivered.preparation")
     maildrops = lazy_import("redmine_mailbridge.store.maildrops")
 
 OpenMailbox = Callable[[str, MailboxSettings], Mailbox]
@@ -35,19 +42,23 @@ def mailbox_of(
     *,
     tokens: TokenGiver | None = None,
     logins: LoginLimiter | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> Mailbox:
     """One mailbox, not connected yet. With a store, POP3 and Graph ask it what is known already.
 
-    `tokens` gives OAuth's, for a mailbox that logs in with them; `logins` bounds the logins to the account.
+    `tokens` gives OAuth's, for a mailbox that logs in with them; `logins` bounds the logins to the account;
+    `prepare` creates what is missing of the spool of `deliver`.
     """
     config = mailbox_config(name, settings, tokens=tokens, logins=logins)
+    if prepare is not None:
+        config = replace(config, prepare=prepare)
     if store is None:
         return open_mailbox(config)
     if config.protocol is MailProtocol.POP3:
         return open_mailbox(config, known=maildrops.Maildrop(store, name))
 
     def known(uids: Sequence[str]) -> Collection[str]:
-        return store.known(name, None, uids, uid_validity=config.protocol.value)  # Graph's ids are of no two folders
+        return store.known(name, None, uids, uid_validity=config.protocol.value)  # they are of no two folders
 
     return open_mailbox(config, known=known)
 
@@ -74,6 +85,7 @@ def mailbox_config(
         prevent_cleartext_login=settings.prevent_cleartext_login,
         prevent_ntlm=settings.prevent_ntlm,
         authorize_as=settings.authorize_as,
+        spool_dir=settings.spool_dir if settings.protocol == "deliver" else None,
     )
 
 
@@ -82,9 +94,24 @@ def mailbox_opener(settings: Settings, store: Store, signs: "SignIns | None", li
     limiter_of = limiters(settings, limits)
 
     def opened(name: str, box: MailboxSettings) -> Mailbox:
+        if box.protocol == "deliver":
+            return mailbox_of(name, box, store, prepare=partial(prepare_spool, settings, box.spool_dir))
         return mailbox_of(name, box, store, tokens=token_of(signs, name), logins=limiter_of(box))
 
     return opened
+
+
+def prepare_spool(settings: Settings, spool: Path) -> None:
+    """Given the settings and a spool of `deliver`, create what is missing there. Raise OSError."""
+    index: dict[str, dict[str, object]] = {}
+    for name, box in settings.mailboxes.items():
+        here = box.protocol == "deliver" and box.spool_dir == spool
+        index[name] = {
+            "folder": drop.folder_of(box.address) if here else None,
+            "addresses": sorted(spelling for address in (box.address, *box.aliases) for spelling in spellings(address)),
+            "max_size": settings.receive.max_mail_size,
+        }
+    preparation.prepare(spool, index)
 
 
 def limiters(settings: Settings, limits: LoginLimits) -> Callable[[MailboxSettings], LoginLimiter]:

@@ -31,10 +31,15 @@ else:  # few send by it
 
 
 def sent_by(settings: Settings, box: MailboxSettings) -> OutgoingSettings:
-    """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password."""
+    """How a mailbox's answers are sent: its own table, over [outgoing], over its incoming name and password.
+
+    A mailbox of `deliver` has neither, and sends without a login unless the settings of sending have one.
+    """
     chosen = box.outgoing.over(settings.outgoing)
     if chosen.username == "":
         return chosen
+    if box.protocol == "deliver" and not (chosen.username or chosen.password or chosen.oauth):
+        return chosen.model_copy(update={"username": ""})
     taken = {"username": chosen.username or box.username, "password": chosen.password or box.password}
     return chosen.model_copy(update=taken)
 

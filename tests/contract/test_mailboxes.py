@@ -13,7 +13,7 @@ from redmine_mailbridge import side_effects
 from redmine_mailbridge.errors import FolderMissing
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.model.mailbox import Filing, Listed
-from tests.mail_worlds import LIMIT, World, graph_world, imap_world, letter, memory_world, pop3_world
+from tests.mail_worlds import LIMIT, World, graph_world, imap_world, letter, memory_world, pop3_world, spool_world
 from tests.servers.dovecot import Mail
 from tests.servers.graph import graph_server
 
@@ -344,8 +344,8 @@ class FolderContract(MailboxContract):
     ) -> None:
         """Making a folder and filing a mail are announced before and after, so that the crash suite finds them."""
         seen: list[tuple[side_effects.SideEffect, side_effects.Moment]] = []
-        monkeypatch.setattr(side_effects, "_watchers", [lambda which, moment: seen.append((which, moment))])
         world.server.append(letter(1))
+        monkeypatch.setattr(side_effects, "_watchers", [lambda which, moment: seen.append((which, moment))])
         box.ensure_folder("Processed")
         box.file(box.list_new("INBOX")[0].location, "Processed")
         made, moved = side_effects.SideEffect.MAKE_FOLDER, side_effects.SideEffect.MOVE
@@ -369,6 +369,24 @@ class TestGraph(FolderContract):
         """A new account."""
         with graph_server() as server:
             yield graph_world(server)
+
+
+class TestDelivered(MailboxContract):
+    """The spool of `deliver`: the claims that need neither keywords nor folders of any name."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> World:
+        """A new spool."""
+        return spool_world(tmp_path.with_name(f"{tmp_path.name}-spool"))
+
+    test_waiting_ends_with_a_new_mail = FolderContract.test_waiting_ends_with_a_new_mail
+    test_a_moved_mail_is_there_and_not_here = FolderContract.test_a_moved_mail_is_there_and_not_here
+    test_when_a_mail_came = FolderContract.test_when_a_mail_came
+    test_a_mail_of_another_validity_is_not_moved = FolderContract.test_a_mail_of_another_validity_is_not_moved
+    test_filing_twice_says_gone = FolderContract.test_filing_twice_says_gone
+    test_filing_for_the_first_time_or_again = FolderContract.test_filing_for_the_first_time_or_again
+    test_folders_are_made_once = FolderContract.test_folders_are_made_once
+    test_every_change_is_inside_an_effect = FolderContract.test_every_change_is_inside_an_effect
 
 
 @pytest.mark.real

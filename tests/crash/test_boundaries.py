@@ -37,6 +37,7 @@ def boundaries(*effects: SideEffect) -> list[tuple[SideEffect, Moment]]:
     return [(effect, moment) for effect in effects for moment in ("before", "after")]
 
 
+DELIVER = boundaries(SideEffect.DELIVER)  # test_deliver
 PARTS = boundaries(SideEffect.KEEP_PART)
 MOVED = boundaries(SideEffect.MOVE_RAW)
 UPKEEP = boundaries(SideEffect.REMOVE_RAW, SideEffect.FORGET_RAW)
@@ -61,7 +62,9 @@ RULE_STANDS = [
 change made, over noting that, over its mail, over its end; and over the intent on the next issue.
 """
 STEERING = boundaries(SideEffect.STEER)
-ELSEWHERE = PARTS + MOVED + UPKEEP + ANSWERS + DRAFTS + COPIES + UPDATE + BEGIN + QUEUE + AGGREGATE + RULES + STEERING
+ELSEWHERE = (
+    DELIVER + PARTS + MOVED + UPKEEP + ANSWERS + DRAFTS + COPIES + UPDATE + BEGIN + QUEUE + AGGREGATE + RULES + STEERING
+)
 MAILS = [boundary for boundary in boundaries(*SideEffect) if boundary not in ELSEWHERE]
 TOGETHER = {SideEffect.DEFER, SideEffect.ADD_NOTE, SideEffect.ADD_RELATION}
 """What comes up only while our own clock stays, or with mails that wait for each other."""

@@ -92,6 +92,23 @@ def test_name_and_password_are_set_apart_each_by_itself(settings: Settings, name
     assert login == (config.username, config.password)
 
 
+@pytest.mark.parametrize(
+    ("line", "login"), [("", ("", "")), ("outgoing = { username = 'u', password = 'p' }", ("u", "p"))]
+)
+def test_a_mailbox_of_deliver_has_no_login_of_its_own(tmp_path: Path, line: str, login: tuple[str, str]) -> None:
+    """A mailbox whose mail is delivered to it sends without a login, as by the mail server of this machine, unless the
+    settings of sending have one.
+    """
+    file = tmp_path / "settings.toml"
+    box = f'[mailboxes.piped]\naddress = "piped@example.com"\nprotocol = "deliver"\nissue.project = "p"\n{line}\n'
+    file.write_text(FILE + box)
+    file.chmod(0o600)
+    settings = load(file, {})
+    out = sending.sent_by(settings, settings.mailboxes["piped"])
+    config = sending.smtp_config(out, out.host or "")
+    assert login == (config.username or "", config.password)
+
+
 def test_limits_count_by_account(settings: Settings, tmp_path: Path) -> None:
     """Mailboxes that log in to the same server as the same user share its limits."""
     store = Store.open(f"sqlite:///{tmp_path}/store.db", tmp_path / "raw")

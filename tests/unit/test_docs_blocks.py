@@ -21,7 +21,7 @@ from redmine_mailbridge.settings.load import load
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "admin").glob("*.md"))]
 PROGRAM = "redmine-mailbridge"
-NEED_SERVERS = {"admin", "aggregate", "check", "discover", "explain", "init", "oauth", "receive", "run"}
+NEED_SERVERS = {"admin", "aggregate", "check", "deliver", "discover", "explain", "init", "oauth", "receive", "run"}
 """Commands that are only parsed: they speak to servers, ask questions or run until they are stopped."""
 
 BASE: dict[str, Any] = {

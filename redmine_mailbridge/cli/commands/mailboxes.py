@@ -46,7 +46,7 @@ def listed(invocation: Invocation, *, as_json: bool) -> None:
             click.echo(json.dumps(values, ensure_ascii=False))
             continue
         colour = {"ok": "green", "error": "red"}.get(state)
-        click.echo(f"{name:<20} {box.address:<40} {box.protocol:<6} {click.style(state, fg=colour)}")
+        click.echo(f"{name:<20} {box.address:<40} {box.protocol:<7} {click.style(state, fg=colour)}")
         if error:
             click.secho(f"{'':4}{error}", dim=True)
 

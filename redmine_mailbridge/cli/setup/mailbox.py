@@ -87,7 +87,9 @@ def _like(form: Form, existing: Settings | None) -> MailboxSettings | None:
     """An existing mailbox of the same domain."""
     domain = str(form["address"]).rpartition("@")[2].lower()
     boxes = existing.active_mailboxes.values() if existing is not None else ()
-    alike = [box for box in boxes if box.address.rpartition("@")[2].lower() == domain and box.protocol != "graph"]
+    alike = [
+        box for box in boxes if box.address.rpartition("@")[2].lower() == domain and box.protocol in ("imap", "pop3")
+    ]
     return alike[-1] if alike and not (form["host"] or form["preset"]) else None
 
 

@@ -380,3 +380,38 @@ def test_values_for_a_field_of_the_bridge(tmp_path: Path, field: str, place: str
         assert line in refused(tmp_path, **with_fields(FIELDS[field], box))
     else:
         assert loaded(tmp_path, **with_fields(FIELDS[field], box))
+
+
+DELIVERED = {"address": "a@example.com", "protocol": "deliver", "issue": {"project": "p"}}
+
+
+def test_deliver(tmp_path: Path) -> None:
+    """A mailbox of `deliver` needs no server and no password; done mail is removed, failed mail is moved."""
+    box = loaded(tmp_path, {"a": DELIVERED}).mailboxes["a"]
+    assert ("delete", "move", "Failed") == (box.after_success, box.after_failure, box.failure_folder)
+    assert (Path("/var/spool/redmine-mailbridge"), False) == (box.spool_dir, box.undecided)
+    assert "a@example.com by deliver" == box.account
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"host": "mail.example.com"}, 'protocol = "deliver": protocol = "deliver" reads no server; remove host'),
+        ({"password": "x"}, 'password: not with protocol = "deliver"'),
+        ({"username": "x"}, 'username = "x": not with protocol = "deliver"'),
+        ({"folders": ["A"]}, 'not with protocol = "deliver"'),
+        ({"start_from": "now"}, 'start_from = "now": not with protocol = "deliver"'),
+        ({"after_success": "move"}, 'success_folder: is missing: after_success is "move"'),
+        ({"after_failure": "delete"}, '"delete" is allowed only with POP3'),
+        ({"senders": {"spam": "junk"}}, '"junk": the spool of `deliver` has no folder for spam'),
+    ],
+)
+def test_what_deliver_has_no_use_for(tmp_path: Path, values: dict[str, Any], line: str) -> None:
+    """What says something about a server is refused at load, key by key."""
+    assert line in refused(tmp_path, {"a": DELIVERED | values})
+
+
+def test_two_mailboxes_of_deliver_with_one_address(tmp_path: Path) -> None:
+    """Two mailboxes that would take the same mail from the spool are refused; one that is read by IMAP is another."""
+    assert "each message would be read twice" in refused(tmp_path, {"a": DELIVERED, "b": DELIVERED})
+    loaded(tmp_path, {"a": DELIVERED, "b": BOX | {"address": "a@example.com"}})

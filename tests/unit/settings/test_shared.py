@@ -100,3 +100,12 @@ def test_a_secret_there_is_given_once(folder: Path) -> None:
     (found,) = problems(folder, f"{REDMINE}{SHARED.replace('port = 1993', PASSWORD)}{BOXES}")
     assert "[mailbox_defaults] password" in found
     assert "not both" in found
+
+
+def test_a_mailbox_of_deliver_inherits_no_server(folder: Path) -> None:
+    """A mailbox whose mail is delivered to it takes none of what the others share about their server and login."""
+    box = '[mailboxes.piped]\naddress = "piped@example.com"\nprotocol = "deliver"\n'
+    shared = SHARED.replace("port = 1993\n", 'port = 1993\nusername = "u"\nca_file = "secrets/key"\nlogin = "plain"\n')
+    made = load(write(folder / "settings.toml", REDMINE + shared + box), {}).mailboxes["piped"]
+    assert ("localhost", "piped@example.com", None, None) == (made.host, made.username, made.password, made.ca_file)
+    assert (("INBOX",), "desk") == (made.folders, made.issue.project)

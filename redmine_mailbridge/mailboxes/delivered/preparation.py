@@ -1,0 +1,80 @@
+"""What the service does for `deliver`: it creates the folders of the spool, and writes whose mail goes where.
+
+Who may deliver is decided by the folder that the admin created: if it is setgid, its group may write to `tmp` and
+`new`, which are sticky, so that no one removes the mails of others. Otherwise only the service's own user may. The
+service itself never sets the setgid bit, which its systemd unit forbids (RestrictSUIDSGID).
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from redmine_mailbridge.mailboxes.delivered.drop import INDEX, NEW, TMP
+
+ALONE = 0o700
+OF_GROUP, WRITABLE_FOR_GROUP = 0o750, 0o1770
+
+
+def prepare(spool: Path, mailboxes: dict[str, dict[str, object]]) -> None:
+    """Given the spool and what its index is to say (see `drop.read_index`), create what is missing. Raise OSError."""
+    spool.mkdir(mode=0o755, parents=True, exist_ok=True)
+    shared = bool(spool.stat().st_mode & stat.S_ISGID)
+    for folder in [spool / str(mailbox["folder"]) for mailbox in mailboxes.values() if mailbox["folder"] is not None]:
+        _make(spool, folder, OF_GROUP if shared else ALONE)
+        for name in (TMP, NEW):
+            _make(spool, folder / name, WRITABLE_FOR_GROUP if shared else ALONE)
+    text = json.dumps({"mailboxes": mailboxes}, indent=1, sort_keys=True)
+    index = spool / INDEX
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        if index.read_text("utf-8") == text:
+            return
+    _write(index, text)
+
+
+def _make(spool: Path, path: Path, mode: int) -> None:
+    """Make a folder with this mode, or give it the mode if it belongs to this user. Raise OSError for a link.
+
+    It is made in the spool itself, whose group it inherits there, and then moved to its place.
+    """
+    if not os.path.lexists(path):
+        made = spool / f".{secrets.token_hex(8)}"
+        made.mkdir(mode=ALONE)
+        try:
+            made.chmod(mode)
+            made.rename(path)
+        except OSError:
+            made.rmdir()
+            raise
+        sync(path.parent)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(folder)
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) & ~stat.S_ISGID != mode:
+            os.fchmod(folder, mode)
+    finally:
+        os.close(folder)
+
+
+def _write(index: Path, text: str) -> None:
+    """Replace the index in one step: `deliver` reads the old one or the new one."""
+    partial = index.with_name(f".{INDEX}.{secrets.token_hex(8)}")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.chmod(0o644)
+        sync(partial)
+        partial.replace(index)
+        sync(index.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable. Raise OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
