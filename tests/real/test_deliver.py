@@ -111,3 +111,31 @@ def test_without_its_spool_the_mailbox_has_an_error(bridge: Product, redmine: Re
     (line,) = bridge.command_json("mailboxes")
     assert ("deliver", "error") == (line["protocol"], line["state"])
     assert str(bridge.folder / "spool") in line["error"]
+
+
+def test_a_mailbox_that_was_read_by_imap(
+    bridge: Product, redmine: Redmine, mailbox: Mailbox, project: str, tmp_path: Path
+) -> None:
+    """A mailbox that was read by IMAP, from its first day on, and is one of `deliver` now takes each mail from the
+    spool, also one whose time is earlier since the clock was set back; and under another name what waited there.
+    """
+    (tmp_path / "before").mkdir()
+    before = product(tmp_path / "before", redmine, mailbox, project)
+    before.change({"store": {"url": f"sqlite:///{tmp_path}/mailbridge.db"}})
+    before.support(address="support@example.com", username=mailbox.address, start_from="now")
+    mailbox.append(mail("Old"))
+    before.receive()
+    bridge.change({"store": {"url": f"sqlite:///{tmp_path}/mailbridge.db"}})
+    bridge.receive()
+    deliver(bridge, mail("New"))
+    deliver(bridge, mail("Earlier"))
+    _, second = sorted(new(bridge))
+    os.utime(second, (time.time() - 86_400,) * 2)
+    bridge.receive()
+    assert ["Earlier", "New"] == sorted(issue["subject"] for issue in redmine.admin.issues(project))
+    deliver(bridge, mail("Waiting"))
+    bridge.values["mailboxes"]["desk"] = bridge.values["mailboxes"].pop("support")
+    bridge.change({})
+    bridge.receive()
+    assert 3 == len(redmine.admin.issues(project))
+    assert {"desk"} == {row.location.mailbox for row in bridge.rows() if row.subject != "Old"}
