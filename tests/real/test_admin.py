@@ -308,7 +308,7 @@ def test_the_tasks(desk: Desk, mailbox: Mailbox, project: str) -> None:
         expect(row).to_contain_text("in 1 h", timeout=20_000)
 
         page.get_by_role("button", name="Stop").click()
-        expect(page.get_by_text("Synchronization is stopped.")).to_be_visible()
+        expect(page.get_by_text("Synchronization is stopped")).to_be_visible()
         mailbox.deliver(mail("While stopped", sender=ANNA))
         expect(row).to_contain_text("stopped")
         assert [] == desk.subjects(project)

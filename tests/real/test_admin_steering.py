@@ -90,10 +90,10 @@ def test_steering(desk: Desk, mailbox: Mailbox, project: str) -> None:
         desk.service.wait_for("receive.first_sync")
         page.goto(desk.url)
         page.get_by_role("button", name="Stop").click()
-        expect(page.get_by_text("Synchronization is stopped.")).to_be_visible()
+        expect(page.get_by_text("Synchronization is stopped")).to_be_visible()
         mailbox.append(mail("One", sender=ANNA), mail("Two", sender=ANNA), mail("Three", sender=ANNA))
         page.get_by_role("button", name="Start").click()
-        expect(page.get_by_text("Synchronization is stopped.")).to_have_count(0)
+        expect(page.get_by_text("Synchronization is stopped")).to_have_count(0)
         page.get_by_role("button", name="Sync now: support").click()
         expect(page.get_by_role("status")).to_contain_text("receive:support starts now")
         assert "new mails at once" in desk.service.wait_for("receive.interrupted")[0]["reason"]

@@ -123,7 +123,7 @@ def shown(page: str, subjects: set[str]) -> set[str]:
         f"{kind.key} {subject}".strip()
         for kind in KINDS.values()
         for subject in subjects
-        if ("{subject}" in kind.title) == bool(subject) and f"<b>{kind.title.format(subject=subject)}.</b>" in page
+        if ("{subject}" in kind.title) == bool(subject) and f"<b>{kind.title.format(subject=subject)}</b>: " in page
     }
 
 

@@ -35,7 +35,7 @@ def test_the_state_of_each_mailbox(site: Site) -> None:
 def test_what_does_not_run_is_said_first(site: Site) -> None:
     """The overview says when no service runs, and when Redmine is unavailable; and nothing of it when all is well."""
     site.sign_in()
-    assert "The service is not running." in site.browser.get("/").text
+    assert "The service is not running" in site.browser.get("/").text
     site.desk.health.note(SERVICE, None, "running")
     site.desk.health.note(REDMINE, "GET /users/current.json: no answer", "takes nothing")
     page = site.browser.get("/").text
@@ -53,7 +53,7 @@ def test_a_mailbox_that_is_paused(site: Site) -> None:
     row, pauses = site.keep(mail("Waits")), MailboxPauses(site.desk.store)
     pauses.pause("support", row.id, ["project desk is closed"], None)
     page = site.browser.get("/").text
-    assert "Mailbox support is paused: its settings do not fit Redmine." in page
+    assert "Mailbox support is paused: its settings do not fit Redmine" in page
     assert "project desk is closed" in page
     pauses.end(["support"])
     assert "is paused" not in site.browser.get("/").text

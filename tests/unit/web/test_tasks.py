@@ -75,7 +75,7 @@ def test_stop_and_start(site: Site, book: TaskState) -> None:
     site.browser.post("/tasks/switch", data={"do": "stop"})
     assert book.stopped
     for path in ("/", "/tasks"):
-        assert "Synchronization is stopped." in site.browser.get(path).text
+        assert "Synchronization is stopped" in site.browser.get(path).text
     site.browser.post("/tasks/switch", data={"do": "start"})
     assert not book.stopped
     site.browser.post("/tasks/switch", data={"do": "nonsense"})
