@@ -25,7 +25,7 @@ import structlog
 
 from redmine_mailbridge.checks.startup import verify_names
 from redmine_mailbridge.cli import logging as logs
-from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError
+from redmine_mailbridge.errors import LockLost, MailbridgeError, SettingsError, StoreBusy
 from redmine_mailbridge.mailboxes.login_limit import LoginLimits
 from redmine_mailbridge.settings.load import load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
@@ -35,6 +35,7 @@ from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.service.log_buffer import kept_in
 from redmine_mailbridge.tasks.service.service import Service
 from redmine_mailbridge.tasks.service.watchdog import Watchdog
+from redmine_mailbridge.util.backoff import jittered
 from redmine_mailbridge.util.error_boundary import Enduring, fault, where
 from redmine_mailbridge.wiring import application as app
 from redmine_mailbridge.wiring.store import log_buffer_of, open_store
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-LOOK_AT_LOCK = 5.0
-"""Seconds between two checks of the store's lock; a writing transaction notices its loss earlier."""
 TRY_AGAIN = 2.0
 """Seconds between two attempts to take the lock again, or to open a store that cannot be opened now."""
 LOST = 255
@@ -74,9 +73,9 @@ class Daemon:
         self._watchdog = Watchdog()
         self._far.setblocking(False)
 
-    def run(self, *, wait: float = 0.0) -> None:
+    def run(self, *, wait: float | None = None) -> None:
         """Run until SIGTERM or SIGINT. Raise AlreadyRunning when another process holds the store and still does after
-        `wait` seconds.
+        `wait` seconds. None: where processes share PostgreSQL, stand by as long as it takes; do not wait elsewhere.
         """
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         for number in numbers:
@@ -85,21 +84,27 @@ class Daemon:
         signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
         store = open_store(self._settings)
         try:
+            if wait is None:
+                wait = 0.0 if store.database.is_sqlite else math.inf
             lock = self._lock(store, within=wait)
             if lock is None:
                 return
             with kept_in(log_buffer_of(store)):
-                after = self._under(lock, store, self._first(lock))
+                after = self._under(lock, store, self._first(lock, store))
                 while after is not None:
                     after = self._under(after, store, None)
         finally:
             store.close()
 
-    def _first(self, lock: Lock) -> app.Application:
-        """Build the first application; report at once if that fails."""
+    def _first(self, lock: Lock, store: Store) -> app.Application | None:
+        """Build the first application; report at once if that fails. None if a shared database is away for a moment:
+        a standby often takes over just then.
+        """
         try:
             return app.build(self._settings, logins=self._logins)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StoreBusy) and not store.database.is_sqlite:
+                return None
             lock.release()
             raise
 
@@ -111,7 +116,7 @@ class Daemon:
                 end = self._services(lock, first or self._built_at_last())
         finally:
             lock.release()
-        return None if end is _End.SIGNAL else self._lock(store, within=math.inf)
+        return None if end is _End.SIGNAL else self._lock(store, within=math.inf, again=True)
 
     def _services(self, lock: Lock, first: app.Application | _End) -> _End:
         """Run one service after another. Return why the last one ended."""
@@ -178,7 +183,7 @@ class Daemon:
         stop = threading.Event()
 
         def look() -> None:
-            while not stop.wait(LOOK_AT_LOCK):
+            while not stop.wait(lock.look_every):  # a writing transaction notices the loss earlier
                 try:
                     lock.check()
                 except LockLost:
@@ -198,7 +203,7 @@ class Daemon:
         with suppress(BlockingIOError):  # the pipe is full, so the main thread wakes up anyway
             self._far.send(bytes([LOST]))
 
-    def _lock(self, store: Store, *, within: float) -> Lock | None:
+    def _lock(self, store: Store, *, within: float, again: bool = False) -> Lock | None:
         """Take the lock as soon as it is free. Return it, or None when it is time to end. Raise AlreadyRunning or
         StoreBusy when it cannot be taken within this many seconds.
         """
@@ -213,10 +218,10 @@ class Daemon:
                     reported = str(error)
                     log.warning("service.waiting_for_lock", reason=reported)
             else:
-                if reported or within == math.inf:
-                    log.info("service.lock_regained" if within == math.inf else "service.lock_taken")
+                if reported or again:
+                    log.info("service.lock_regained" if again else "service.lock_taken")
                 return lock
-            came = self._came(TRY_AGAIN)
+            came = self._came(jittered(TRY_AGAIN))
             if came & {signal.SIGTERM, signal.SIGINT}:
                 return None
             if signal.SIGHUP in came:

@@ -68,7 +68,8 @@ class MailboxConfig:
     access token; if it is set, AUTO uses only OAUTHBEARER and XOAUTH2; `token_refused` is called with the token that
     the server rejected. `timeout` is in seconds, for
     the connection and for each read. `take_login`, if set, is called before each login with its target,
-    and raises TooManyLogins if there were too many; `on_command` for each command that is sent.
+    and raises TooManyLogins if there were too many; `on_command` for each command that is sent; `before_change`, if
+    set, directly before each that changes something on the server: what it raises is raised, and nothing is sent.
     `ca_file` is a PEM file trusted in place of the system's authorities. With DELIVER, `spool_dir` is the spool,
     `username` the address whose mail is read there, and `prepare` creates what is missing of it; it raises OSError.
     """
@@ -87,6 +88,7 @@ class MailboxConfig:
     timeout: float = 60.0
     take_login: Callable[[str], None] | None = None
     on_command: Callable[[], None] = _nothing
+    before_change: Callable[[], None] | None = field(default=None, repr=False)
     login: LoginChoice = LoginChoice.AUTO
     allow_cleartext: bool = False
     prevent_cleartext_login: bool = False

@@ -77,7 +77,8 @@ def nobody_asked() -> Ask:
 
 class OutboxSender:
     """Sends for all mailboxes. `once` is called by one thread at a time. While `stopped` returns true, nothing is
-    sent. `asking` returns, for a batch, the check that each mail must pass right before it is sent.
+    sent. `asking` returns, for a batch, the check that each mail must pass right before it is sent. `check_held` raises
+    LockLost when another process may send.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class OutboxSender:
         asking: Callable[[], Ask] = nobody_asked,
         *,
         copier: SentCopier | None = None,
+        check_held: Callable[[], object] = lambda: None,
     ) -> None:
         self._outbox = outbox
         self._lines = lines
@@ -96,6 +98,7 @@ class OutboxSender:
         self._stopped = stopped
         self._asking = asking
         self.copier = copier
+        self._check_held = check_held
         self.last: SendResult | None = None
         """The result of the last pass."""
         self._errors: dict[str, str | None] = {}
@@ -196,6 +199,7 @@ class OutboxSender:
         try:
             inspect_again(mail.content, FIELDS)  # whoever composed it, and whenever
             with side_effect(SideEffect.SEND_MAIL):
+                self._check_held()
                 words = _offer(transport, mails)
         except (SendingRefused, MailMalformed) as error:
             if len(mails) > 1:  # for one of them, maybe

@@ -9,7 +9,7 @@ from email import message_from_bytes
 from types import TracebackType
 from typing import Protocol, Self, TextIO, runtime_checkable
 
-from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingError, SendingRefused
+from redmine_mailbridge.errors import MailboxError, SendingDeferred, SendingError, SendingRefused, StoreError
 from redmine_mailbridge.outgoing.smtp_auth import log_in_by_password, log_in_by_token
 from redmine_mailbridge.outgoing.smtp_client import SmtpClient, SmtpTlsClient
 from redmine_mailbridge.outgoing.smtp_config import SmtpConfig
@@ -79,9 +79,12 @@ class SmtpTransport:
         try:
             context = ssl.create_default_context(cafile=str(config.ca_file) if config.ca_file else None)
             if config.security == "tls":
-                server: smtplib.SMTP = SmtpTlsClient(config.host, config.port, timeout=config.timeout, context=context)
+                server: SmtpClient | SmtpTlsClient = SmtpTlsClient(
+                    config.host, config.port, timeout=config.timeout, context=context
+                )
             else:
                 server = SmtpClient(config.host, config.port, timeout=config.timeout)
+            server.before_end = config.before_end
             self._server = server
             if config.security == "starttls":
                 server.starttls(context=context)
@@ -144,6 +147,10 @@ class SmtpTransport:
             raise SendingDeferred(f"the connection broke: {error}", whole=False, ended=True) from error
         except SendingError:
             self._rest(server)
+            raise
+        except StoreError:  # the mail has no end, so the server takes none of what would follow for a command
+            self._server = None
+            server.close()
             raise
         return "accepted by the server"
 

@@ -1,8 +1,11 @@
 """smtplib's clients, which no server can keep listening for ever."""
 
 import smtplib
+from collections.abc import Callable
 from typing import Any
 
+END = len(b".\r\n")
+"""Bytes without which a mail is not complete (RFC 5321 section 4.5.2)."""
 MOST_LINES = 10_000
 """Lines of one answer: EHLO has one for each extension."""
 
@@ -28,10 +31,20 @@ class _Lines:
 
 
 class _Bounded:
-    """Counts the lines of an answer."""
+    """Counts the lines of an answer. Calls `before_end` directly before the end of a mail is sent."""
 
     file: Any
     sock: Any
+    before_end: Callable[[], object] | None = None
+
+    def send(self, s: Any) -> None:
+        """As smtplib says. Commands are text, the content of a mail is bytes."""
+        if self.before_end is None or isinstance(s, str):
+            super().send(s)  # type: ignore[misc]  # of smtplib.SMTP
+            return
+        super().send(s[:-END])  # type: ignore[misc]  # of smtplib.SMTP
+        self.before_end()
+        super().send(s[-END:])  # type: ignore[misc]  # of smtplib.SMTP
 
     def getreply(self) -> tuple[int, bytes]:
         """As smtplib says: SMTPServerDisconnected when the server does not come to an end."""

@@ -17,6 +17,8 @@ class SmtpConfig:
     and `prevent_ntlm` are the mailbox's.
     `token` returns an OAuth access token, used with one of `mechanisms` instead of the password, and raises
     MailboxError if none is available; `token_refused` is called with a token that the server rejected.
+    `before_end` is called directly before the end of a mail is sent; what it raises is raised, and the server does not
+    get the end. None: nothing is called, and the mail is sent in one piece.
     """
 
     host: str
@@ -32,3 +34,4 @@ class SmtpConfig:
     login: str = "auto"
     prevent_cleartext_login: bool = False
     prevent_ntlm: bool = False
+    before_end: Callable[[], object] | None = field(default=None, repr=False)

@@ -21,7 +21,7 @@ from redmine_mailbridge import __version__
 from redmine_mailbridge.errors import AccessDenied, RedmineRefused, RedmineUnavailable, RedmineUnclear, UnknownLogin
 from redmine_mailbridge.redmine.concurrency import AdaptiveLimiter
 from redmine_mailbridge.redmine.responses import NO_API, Response
-from redmine_mailbridge.redmine.transport import BoundedSession, RedmineEngine, SharedAdapter, download
+from redmine_mailbridge.redmine.transport import BoundedSession, RedmineEngine, SharedAdapter, checked, download
 from redmine_mailbridge.util.dataclass import dataclass
 
 Params = Sequence[tuple[str, str | int]]
@@ -141,6 +141,7 @@ class Client:
         self._on_heard: list[Callable[[str | None], None]] = []
         self._on_answer: list[Callable[[str, str, Response, str | None], None]] = []
         self._before_late_write: list[Callable[[], object]] = []
+        self._before_bytes: list[Callable[[], object]] = []
 
     @property
     def requests(self) -> int:
@@ -241,6 +242,12 @@ class Client:
         """
         self._before_late_write.append(callback)
 
+    def before_bytes(self, callback: Callable[[], object]) -> None:
+        """Given a callable, call it directly before each piece of a request that writes is sent, its last one included.
+        What it raises is raised, and Redmine does not get the rest of the request.
+        """
+        self._before_bytes.append(callback)
+
     def note_time(self, server: dt.datetime) -> None:
         """Given Redmine's time of an object that it has just created, store its difference from the local clock.
 
@@ -272,9 +279,10 @@ class Client:
             with self._lock:
                 self._requests += 1
             try:
-                answer: Response = engine.request(
-                    asked.method, self._base + asked.path, asked.headers, list(asked.params), asked.data
-                )
+                with checked(self._before_bytes if asked.method != "get" else ()):
+                    answer: Response = engine.request(
+                        asked.method, self._base + asked.path, asked.headers, list(asked.params), asked.data
+                    )
             except UnknownLogin:
                 for callback in self._on_unknown_login:
                     callback(asked.as_login or "")

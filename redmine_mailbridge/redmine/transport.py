@@ -9,6 +9,8 @@ certificates from the environment, and no cookie is stored: only key and login d
 import http.client
 import threading
 from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -34,12 +36,25 @@ included.
 
 
 class _Sent(threading.local):
-    """Did this thread's request leave? A request that failed before cannot have changed anything."""
+    """Did this thread's request leave? A request that failed before cannot have changed anything. `checks` are called
+    before each piece of it.
+    """
 
     yes = False
+    checks: Sequence[Callable[[], object]] = ()
 
 
 _sent = _Sent()
+
+
+@contextmanager
+def checked(checks: Sequence[Callable[[], object]]) -> Iterator[None]:
+    """Within the block, this thread calls these before each piece of a request that it sends."""
+    _sent.checks = checks
+    try:
+        yield
+    finally:
+        _sent.checks = ()
 
 
 class _Connection(HTTPConnection):
@@ -52,6 +67,8 @@ class _Connection(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
             self.connect()
+        for check in _sent.checks:
+            check()
         _sent.yes = True
         super().send(data)
 
@@ -68,6 +85,8 @@ class _SecureConnection(HTTPSConnection):
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
             self.connect()
+        for check in _sent.checks:
+            check()
         _sent.yes = True
         super().send(data)
 

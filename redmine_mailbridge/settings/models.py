@@ -63,6 +63,11 @@ class StoreSettings(SettingsTable):
         shown='"token.key" beside the SQLite file; required with PostgreSQL and oauth',
     )
     raw_retention: PositiveSpan = setting("How long raw messages are kept after processing.", parse_span("90d"))
+    lease_duration: PositiveSpan = setting(
+        "With PostgreSQL: after how long without a sign of life of the working service another one takes over. It "
+        "serves a few seconds later. At least 3s.",
+        parse_span("10s"),
+    )
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -71,6 +76,8 @@ class StoreSettings(SettingsTable):
             raise ValueError('url: must start with "sqlite:///" or "postgresql+psycopg://"')
         if self.sqlite_file is None and self.raw_dir is None and self.raw_storage == "folder":
             raise ValueError('raw_dir: is required with PostgreSQL and raw_storage = "folder"')
+        if self.lease_duration.total_seconds() < 3.0:
+            raise ValueError("lease_duration: at least 3s")
         if self.sqlite_file in (Path(), Path(":memory:")):
             raise ValueError("url: must name a file: an in-memory database does not survive a restart")
         return self

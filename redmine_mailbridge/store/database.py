@@ -30,6 +30,8 @@ else:
     script = lazy_import("alembic.script")
 
 BUSY_SECONDS = 30.0
+LEASE_SECONDS = 10.0
+"""For how long processes that share PostgreSQL hold a lease before they must renew it."""
 SCARCE = 256 * 1024
 """Free bytes below which SQLite's log and index may no longer fit."""
 
@@ -37,7 +39,7 @@ SCARCE = 256 * 1024
 class Database:
     """One engine, its write lock, and the translation of its errors."""
 
-    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS, lease_seconds: float = LEASE_SECONDS) -> None:
         try:
             self.url = sa.make_url(url)
         except sa.exc.ArgumentError as error:
@@ -48,6 +50,10 @@ class Database:
         self._writing = threading.Lock()
         self.fence: Callable[[sa.Connection], None] | None = None
         """Called in each transaction before it writes: raises LockLost if another process may be at work."""
+        self.held: Callable[[], None] | None = None
+        """Raises LockLost when the guarding lock is lost, without a statement; None where a lock cannot end while its
+        holder is stopped."""
+        self.lease_seconds = lease_seconds
         self.engine = engine_for(self.url, busy_seconds=busy_seconds)
         sa.event.listen(self.engine, "before_cursor_execute", _make_storable, retval=True)
 
@@ -66,6 +72,18 @@ class Database:
         with self.read() as connection:
             if self.fence is not None:
                 self.fence(connection)
+
+    def check_held(self) -> None:
+        """Called before the end of a request that changes something elsewhere is sent. Raise LockLost if the guarding
+        lock is lost, as far as is known without asking the database.
+        """
+        if self.held is not None:
+            self.held()
+
+    @property
+    def before_change(self) -> Callable[[], None] | None:
+        """`check_held`, for what sends to other servers; None on SQLite, whose lock outlasts its holder's pauses."""
+        return None if self.is_sqlite else self.check_held
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -187,7 +205,7 @@ def translated(folder: Path | None = None) -> Iterator[None]:
             raise StoreBusy(f"the store is locked by another process: {words}") from error
         if ("disk" in low and "full" in low) or ("disk i/o" in low and _full(folder)):
             raise StoreFull(f"the store's disk is full: {words}") from error
-        if isinstance(error, OperationalError | InterfaceError):
+        if isinstance(error, OperationalError | InterfaceError) or _state(error) == HUNG:
             raise StoreBusy(f"the store is unavailable: {words}") from error
         if _forbidden(error):
             raise StoreError(
@@ -206,7 +224,16 @@ def _words(error: DBAPIError) -> str:
 
 def _forbidden(error: DBAPIError) -> bool:
     """Does PostgreSQL report insufficient_privilege (SQLSTATE, see its documentation's appendix A)?"""
-    return getattr(error.orig, "sqlstate", None) == "42501"
+    return _state(error) == "42501"
+
+
+HUNG = "25P03"
+"""PostgreSQL's idle_in_transaction_session_timeout: it has ended the transaction of a process that stopped in it."""
+
+
+def _state(error: DBAPIError) -> str | None:
+    """PostgreSQL's SQLSTATE of an error; None if it has none."""
+    return getattr(error.orig, "sqlstate", None)
 
 
 def _full(folder: Path | None) -> bool:

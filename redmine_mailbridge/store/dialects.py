@@ -40,6 +40,9 @@ def file_of(url: sa.URL) -> Path | None:
 # ---------------------------------------------------------------------- connections
 
 
+_WITHIN = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+
+
 def engine_for(url: sa.URL, *, busy_seconds: float) -> sa.Engine:
     """Given a database URL, and for how many seconds SQLite waits for another writer, return its engine."""
     if is_sqlite(url):
@@ -95,11 +98,11 @@ def _begin_sqlite(connection: Any, statement: str) -> None:
         raise kind(statement, None, error) from error
 
 
-def postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
+def postgresql_engine(url: sa.URL, *, within: Row = _WITHIN, **options: Any) -> sa.Engine:
     """Given PostgreSQL's URL, return an engine whose connections detect within a minute, on either side, that the
-    other machine is gone: the locks of the dead one are then released.
+    other machine is gone: the locks of the dead one are then released. `within` has further time limits of the driver.
     """
-    keepalives = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+    keepalives = {**_WITHIN, **within}
     arguments = {name: value for name, value in keepalives.items() if name not in url.query}
     try:
         engine = sa.create_engine(url, connect_args=arguments, **options)
@@ -117,6 +120,11 @@ def postgresql_engine(url: sa.URL, **options: Any) -> sa.Engine:
 
 
 _SERVERS_KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"
+
+
+def seconds_now() -> sa.Function[float]:
+    """The time by PostgreSQL's clock, in seconds since the epoch, when a statement reaches it."""
+    return sa.func.date_part("epoch", sa.func.clock_timestamp(), type_=sa.Double)
 
 
 # ---------------------------------------------------------------------- rows that already exist

@@ -1,29 +1,31 @@
 """The exclusive right to work on a store, and how its loss is detected.
 
-On SQLite it is a lock on a file beside the database, on PostgreSQL an advisory lock of a dedicated connection: both
-end with the process or the machine, so that no one waits for a dead holder. Both can end earlier: the
-file is removed, PostgreSQL is restarted, the connection is cut. The lock's holder therefore guards its database with
-it: each write transaction first checks that the lock is still held. On PostgreSQL the holder's mark, a row that
-each new holder rewrites, is locked by these transactions: none of an old holder can end after a new one has begun.
+On SQLite it is a lock on a file beside the database, which ends with the process or the machine, or when the file is
+removed. On PostgreSQL it is a lease (cluster/leases.py), which ends some seconds after its holder has stopped, hangs or
+cannot reach the database. The lock's holder guards its database with it: each write transaction first checks that the
+lock is still held, and with a lease so does each request to another server, before its last bytes are sent.
 """
 
 import fcntl
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from redmine_mailbridge.errors import AlreadyRunning, LockLost, StoreBusy
+from redmine_mailbridge.errors import AlreadyRunning, LockLost, StoreBusy, StoreError
 from redmine_mailbridge.store.database import Database, translated
-from redmine_mailbridge.store.dialects import file_of, lock_key, postgresql_engine
-from redmine_mailbridge.store.meta import Meta
-from redmine_mailbridge.store.tables import meta
+from redmine_mailbridge.store.dialects import file_of
+from redmine_mailbridge.util.lazy import lazy_import
+
+if TYPE_CHECKING:
+    from redmine_mailbridge.store.cluster import leases
+else:  # SQLite has none
+    leases = lazy_import("redmine_mailbridge.store.cluster.leases")
 
 GRACE: Final = 0.5
 """Minimum seconds for which a lock is tried: another process may only be checking whether it is held."""
@@ -31,8 +33,28 @@ LOST: Final = "the service's lock on the store is lost: another process may be w
 RELEASED: Final = f"{LOST} (it was released)"
 
 
+_took_over_at = float("-inf")
+
+
+def take_over(at: float) -> None:
+    """Given a time by the clock since boot, at which this process began to work in place of another: until then, that
+    one may have done what it had planned before.
+    """
+    global _took_over_at  # noqa: PLW0603 - a property of the process
+    _took_over_at = at
+
+
+def planned_by_another(at: float) -> bool:
+    """Given when something was planned, by the clock since boot, may a process have planned it in whose place this one
+    works? Never on SQLite, whose lock ends with its process.
+    """
+    return at <= _took_over_at
+
+
 class _Held(Protocol):
-    """A lock that is held, for one kind of database."""
+    """A lock that is held, for one kind of database. `look_every`: seconds between two checks."""
+
+    look_every: float
 
     def check(self) -> str | None:
         """Check that it is still held. Return why not; None if it is."""
@@ -55,10 +77,14 @@ class Lock:
         self._noted = threading.Lock()
         self._lost: str | None = None
         self.on_lost: Callable[[str], None] = lambda _why: None
+        self.look_every = held.look_every
+        """Seconds between two checks of whoever works under it."""
 
     def guard(self, database: Database) -> None:
-        """From now on this process writes to this database only while it holds the lock."""
+        """From now on this process writes to this database, and to other servers, only while it holds the lock."""
         database.fence = self._fence
+        if isinstance(self._held, _LeaseLock):
+            database.held = self.check
 
     def check(self) -> None:
         """Check that it is held. Raise LockLost if not."""
@@ -96,7 +122,7 @@ def take_lock(database: Database, name: str, *, wait: float) -> Lock:
     while True:
         over = time.monotonic() >= deadline
         try:
-            held = _FileLock.take(database, name) if database.is_sqlite else _AdvisoryLock.take(database, name)
+            held = _FileLock.take(database, name) if database.is_sqlite else _LeaseLock.take(database, name)
         except StoreBusy:
             if over:
                 raise
@@ -117,7 +143,7 @@ def is_held(database: Database, name: str) -> bool:
     """Is the lock of this name held? Checking does not disturb processes that want it."""
     if not database.is_sqlite:
         with database.read() as connection:
-            return connection.execute(sa.select(sa.exists(_advisory(name).subquery().select()))).scalar_one() is True
+            return leases.is_taken(connection, name)
     path = _file(database, name)
     if path is None or not path.exists():
         return False
@@ -142,6 +168,8 @@ def _file(database: Database, name: str) -> Path | None:
 
 class _FileLock:
     """A lock on a file. It is invalid once another file is in its place, which another process may lock."""
+
+    look_every = 5.0
 
     def __init__(self, path: Path | None, handle: int | None) -> None:
         self._path = path
@@ -188,81 +216,42 @@ class _FileLock:
 # ------------------------------------------------------------------ PostgreSQL
 
 
-def _advisory(name: str) -> sa.Select[tuple[int]]:
-    """The rows of pg_locks (PostgreSQL's documentation, section 54.12) that show who holds the lock of this name."""
-    key = lock_key(name)
-    locks = sa.table(
-        "pg_locks", *map(sa.column, ("locktype", "classid", "objid", "objsubid", "pid", "granted", "database"))
-    )
-    here = sa.text("database = (SELECT oid FROM pg_database WHERE datname = current_database())")
-    return sa.select(locks.c.pid).where(
-        locks.c.locktype == "advisory",
-        sa.cast(locks.c.classid, sa.BigInteger) == key >> 32,
-        sa.cast(locks.c.objid, sa.BigInteger) == key & 0xFFFFFFFF,
-        locks.c.objsubid == 1,
-        locks.c.granted,
-        here,
-    )
+class _LeaseLock:
+    """A lease in the database, with a membership of its own."""
 
+    look_every = 1.0
 
-class _AdvisoryLock:
-    """An advisory lock of a dedicated connection, and the holder's mark in the table `meta`."""
-
-    def __init__(self, engine: sa.Engine, connection: sa.Connection, name: str) -> None:
-        self._engine = engine
-        self._connection = connection
-        self._speaking = threading.Lock()
-        self._ended = False
-        self._pid = int(connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one())
-        self._mark = secrets.token_hex(16)
-        self._key = f"holder:{name}"
-        mine = _advisory(name).where(sa.column("pid") == self._pid)
-        self._stands = sa.select(sa.exists(mine.subquery().select()))
-        marked = sa.select(meta.c.key).where(meta.c.key == self._key, meta.c.value == self._mark)
-        self._fence = marked.where(sa.exists(mine.subquery().select())).with_for_update(read=True, of=meta)
-        self._sign()
+    def __init__(self, member: "leases.Membership", held: "leases.Lease") -> None:
+        self._member = member
+        self._held = held
 
     @classmethod
-    def take(cls, database: Database, name: str) -> "_AdvisoryLock | None":
-        engine = postgresql_engine(database.url, poolclass=sa.NullPool)
-        with translated():
-            connection = engine.connect()
-            try:
-                taken = connection.execute(
-                    sa.text("SELECT pg_try_advisory_lock(:key)"), {"key": lock_key(name)}
-                ).scalar()
-                if taken:
-                    return cls(engine, connection, name)
-            except BaseException:
-                connection.invalidate()
-                raise
-            connection.close()
-        return None
-
-    def _sign(self) -> None:
-        """Replace the last holder's mark with a new one; waits for that holder's unfinished transactions."""
-        Meta(self._connection).put(self._key, self._mark)
-        self._connection.commit()
+    def take(cls, database: Database, name: str) -> "_LeaseLock | None":
+        with translated(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            leases.bury(connection)
+            if leases.is_taken(connection, name):
+                return None
+        member = leases.Membership(database)
+        try:
+            member.join()
+            member.start()
+            held = member.take(name)
+        except BaseException:
+            with suppress(StoreError):
+                member.leave()
+            raise
+        if held is None:
+            member.leave()
+            return None
+        take_over(held.taken_at)
+        return cls(member, held)
 
     def check(self) -> str | None:
-        """Check, over the lock's own connection, which this keeps alive."""
-        with self._speaking:
-            if self._ended:
-                return "it was released"
-            try:
-                stands = self._connection.execute(self._stands).scalar_one()
-                self._connection.commit()
-            except DBAPIError as error:
-                words = str(error.orig).strip().partition("\n")[0] or type(error.orig).__name__
-                return f"the connection that held it is gone: {words}"
-        return None if stands else "PostgreSQL no longer knows it"
+        return self._member.lost
 
     def fence(self, connection: sa.Connection) -> bool:
-        return connection.execute(self._fence).first() is not None
+        return self._member.fence(connection, self._held)
 
     def end(self) -> None:
-        with self._speaking:
-            self._ended = True
-            self._connection.invalidate()  # the lock ends with the connection, whatever its state
-            self._connection.close()
-            self._engine.dispose()
+        with suppress(StoreError):  # the database is away: the lease ends without us
+            self._member.leave()

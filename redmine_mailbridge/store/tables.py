@@ -336,6 +336,17 @@ certificate = Table(
 # the conditions of which an alert was sent, and no all-clear yet
 alert = Table("alert", metadata, *_key(Text, "key", "subject"), *_required(Double, "at"))
 
+# the processes that share this store, and which of them holds the right to which work; see cluster/leases.py. Times by
+# the database's clock; `boot` and `started` identify a process on its machine
+process = Table(
+    "process", metadata, *_key(Text, "id"), *_required(Text, "machine", "boot", "started", "version"),
+    *_required(Integer, "pid"), *_required(Double, "since", "seen_at", "ends_at"),
+)
+lease = Table(
+    "lease", metadata, *_key(Text, "name"), *_optional(Text, "holder"), *_required(BigInteger, "number"),
+    *_optional(Double, "since"),
+)
+
 # the sessions of the admin pages; `key` is the SHA-256 of the token
 admin_session = Table(
     "admin_session", metadata, *_key(Text, "key"), *_required(Text, "login", "name", "way"),

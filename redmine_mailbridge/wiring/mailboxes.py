@@ -44,12 +44,14 @@ def mailbox_of(
     logins: LoginLimiter | None = None,
     prepare: Callable[[], None] | None = None,
 ) -> Mailbox:
-    """One mailbox, not connected yet. With a store, POP3 and Graph ask it what is known already.
+    """One mailbox, not connected yet. With a store, POP3 and Graph ask it what is known already, and where processes
+    share it, nothing is changed in the mailbox while another one may work.
 
     `tokens` gives OAuth's, for a mailbox that logs in with them; `logins` bounds the logins to the account;
     `prepare` creates what is missing of the spool of `deliver`.
     """
-    config = mailbox_config(name, settings, tokens=tokens, logins=logins)
+    before_change = store.database.before_change if store is not None else None
+    config = mailbox_config(name, settings, tokens=tokens, logins=logins, before_change=before_change)
     if prepare is not None:
         config = replace(config, prepare=prepare)
     if store is None:
@@ -64,7 +66,12 @@ def mailbox_of(
 
 
 def mailbox_config(
-    name: str, settings: MailboxSettings, *, tokens: TokenGiver | None = None, logins: LoginLimiter | None = None
+    name: str,
+    settings: MailboxSettings,
+    *,
+    tokens: TokenGiver | None = None,
+    logins: LoginLimiter | None = None,
+    before_change: Callable[[], None] | None = None,
 ) -> MailboxConfig:
     """Given a mailbox's name and settings, return how to reach its account; the others as `mailbox_of`."""
     return MailboxConfig(
@@ -80,6 +87,7 @@ def mailbox_config(
         ca_file=settings.ca_file,
         timeout=settings.timeout.total_seconds(),
         take_login=logins.take if logins is not None else None,
+        before_change=before_change,
         login=LoginChoice(settings.login),
         allow_cleartext=settings.allow_cleartext,
         prevent_cleartext_login=settings.prevent_cleartext_login,

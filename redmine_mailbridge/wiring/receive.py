@@ -30,6 +30,8 @@ def shared_of(core: Core, pool: ThreadPoolExecutor) -> SharedResources:
     breaker = CircuitBreaker(ask=client.whoami, forget_pause=client.limiter.forget_pause, denied=lambda: client.denied)
     client.on_heard(breaker.note_response)
     client.before_late_write(core.store.database.check_fence)
+    if (before_change := core.store.database.before_change) is not None:
+        client.before_bytes(before_change)
     ttl = settings.redmine.cache_ttl.total_seconds()
     settings_fitness = SettingsFitness(
         pauses(core.store),

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ def sending(
     each mail, `limits` bounds the logins to the accounts that copies go to.
     """
     lines: dict[str, SendingAccount] = {}
+    before_end = store.database.before_change
     sent = {name: sent_by(settings, box) for name, box in settings.active_mailboxes.items()}
     answering = {
         name
@@ -91,7 +93,7 @@ def sending(
         elif out.server is not None:
             tokens = token_of(signs, outgoing_connection(name, box, settings))
             lines[name] = SendingAccount(
-                transport_of(name, out, out.server, tokens, box),
+                transport_of(name, out, out.server, tokens, box, before_end),
                 out.most_a_day,
                 out.most_a_minute,
                 account,
@@ -100,16 +102,24 @@ def sending(
             )
     book = task_book(store)
     copier = sent_copier(settings, store, stop, signs, limits)
-    return OutboxSender(outbox(store), lines, stop, lambda: book.stopped, ask, copier=copier)
+    return OutboxSender(
+        outbox(store), lines, stop, lambda: book.stopped, ask, copier=copier, check_held=store.database.check_held
+    )
 
 
-def transport_of(
-    name: str, out: OutgoingSettings, host: str, tokens: TokenGiver | None, box: MailboxSettings
+def transport_of(  # noqa: PLR0917 - what one mailbox sends by
+    name: str,
+    out: OutgoingSettings,
+    host: str,
+    tokens: TokenGiver | None,
+    box: MailboxSettings,
+    before_end: Callable[[], None] | None = None,
 ) -> Callable[[], Transport]:
     """What opens the way to the server that a mailbox's mail is sent by."""
     if out.transport == "graph":
-        return partial(graph.GraphTransport, graph_config(name, out, host, tokens, box))
-    return partial(SmtpTransport, smtp_config(out, host, tokens, box))
+        config = replace(graph_config(name, out, host, tokens, box), before_change=before_end)
+        return partial(graph.GraphTransport, config)
+    return partial(SmtpTransport, replace(smtp_config(out, host, tokens, box), before_end=before_end))
 
 
 def _account(out: OutgoingSettings) -> tuple[str | None, ...]:

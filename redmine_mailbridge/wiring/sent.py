@@ -28,6 +28,8 @@ def sent_copier(
         out = box.outgoing.over(settings.outgoing)
         if out.copies and box.protocol == "imap":
             logins = limiter_of(box) if limiter_of is not None else None
-            config = mailbox_config(name, box, tokens=token_of(signs, name), logins=logins)
+            config = mailbox_config(
+                name, box, tokens=token_of(signs, name), logins=logins, before_change=store.database.before_change
+            )
             folders[name] = partial(SentFolder, config, out.sent_folder or "")
     return SentCopier(SentCopies(store.database, store.clock), folders, stop)

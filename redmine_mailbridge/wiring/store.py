@@ -23,7 +23,8 @@ def open_store(settings: Settings) -> Store:
     file = settings.store.sqlite_file
     become_owner(file.parent if file is not None else None)
     url, folder = settings.store.database_url(), settings.store.raw_folder
-    return Store.open(url, folder, raw_in_database=settings.store.raw_in_database)
+    seconds = settings.store.lease_duration.total_seconds()
+    return Store.open(url, folder, raw_in_database=settings.store.raw_in_database, lease_seconds=seconds)
 
 
 def message_queries(store: Store) -> MessageQueries:

@@ -2,6 +2,9 @@
 depend on how Redmine behaves.
 """
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.servers.fixtures import Redmine
@@ -22,6 +25,15 @@ EVERYWHERE = (
     "further_notes",
 )
 """Words in the names of the tests that run on every version asked for (`MAILBRIDGE_TEST_REDMINE`)."""
+
+
+@pytest.fixture
+def store_table(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The table [store] of a world: nothing for SQLite, or a database on PostgreSQL (`MAILBRIDGE_TEST_STORE`)."""
+    if os.environ.get("MAILBRIDGE_TEST_STORE") != "postgresql":
+        return ""
+    url = request.getfixturevalue("postgresql_url")
+    return f'[store]\nurl = "{url}"\nraw_dir = "{tmp_path / "mails"}"'
 
 
 @pytest.fixture

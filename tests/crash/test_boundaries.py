@@ -79,9 +79,11 @@ HARD_MAILS = [
 
 
 @pytest.fixture
-def world(tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy) -> World:
+def world(  # noqa: PLR0917 - fixtures are named, not placed
+    tmp_path: Path, redmine: Redmine, mailbox: Mailbox, project: str, redmine_proxy: FaultProxy, store_table: str
+) -> World:
     """A bridge of its own for each test, with a proxy in front of Redmine."""
-    return World(tmp_path, redmine, {"box": (mailbox, project)}, redmine_url=redmine_proxy.url)
+    return World(tmp_path, redmine, {"box": (mailbox, project)}, redmine_url=redmine_proxy.url, store=store_table)
 
 
 @pytest.fixture
@@ -150,7 +152,7 @@ def test_raw_mails_are_forgotten_whole_although_upkeep_died(world: World, effect
     """Killed while it forgets old raw mails, the bridge forgets all of them the next time, and no row misses one."""
     world.deliver([letter(files=1) for _ in range(3)])
     world.finish()
-    world.extra = '[store]\nraw_retention = "1s"\n'
+    world.store = f'{world.store or "[store]"}\nraw_retention = "1s"\n'
     world.write_settings()
     world.let_age(1.0)
     told = f"{effect}:{moment}:{2 if effect is SideEffect.REMOVE_RAW else 1}"  # all rows are cleared at once

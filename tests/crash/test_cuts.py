@@ -30,11 +30,13 @@ def world(  # noqa: PLR0917 - fixtures are named, not placed
     project: str,
     redmine_proxy: FaultProxy,
     imap_proxy: FaultProxy,
+    store_table: str,
 ) -> World:
     """A bridge behind both proxies."""
     return World(
-        tmp_path, redmine, {"box": (mailbox, project)}, redmine_url=redmine_proxy.url, imap_port=imap_proxy.port
-    )
+        tmp_path, redmine, {"box": (mailbox, project)}, redmine_url=redmine_proxy.url, imap_port=imap_proxy.port,
+        store=store_table,
+    )  # fmt: skip
 
 
 REDMINE = {

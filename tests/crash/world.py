@@ -45,6 +45,7 @@ class World:
     folders: str = '["INBOX"]'
     redmine_extra: str = ""
     extra: str = ""
+    store: str = ""
     box_extra: str = ""
     issue_extra: str = ""
     unknown: str = "create"
@@ -94,6 +95,7 @@ settle = "{self.settle}"
 max_parallel = {self.parallel}
 {self.redmine_extra}
 {self.extra}
+{self.store}
 [log]
 format = "json"
 """

@@ -1,6 +1,7 @@
 """A real PostgreSQL from the same tree: fsync on, its data and its socket in the instance's directory."""
 
 import itertools
+import threading
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -96,22 +97,21 @@ class PostgreSql:
         engine.dispose()
         return self._url(name)
 
-    def cut_holders(self, url: str) -> int:
-        """Given a database, end the connections that hold an advisory lock there. Return how many there were."""
+    def cut(self, url: str) -> int:
+        """Given a database, end all connections to it. Return how many there were."""
         engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
         query = """
-            SELECT pg_terminate_backend(pid) FROM (
-                SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory'
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            ) AS holders"""
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()"""
         with engine.connect() as connection:
             ended = len(connection.execute(sa.text(query)).all())
         engine.dispose()
         return ended
 
-    def restart(self) -> None:
-        """Stop it (fast: connections are cut) and start it again on the same port."""
+    def restart(self, *, away: float = 0.0) -> None:
+        """Stop it (fast: connections are cut) and start it again on the same port, after so many seconds."""
         end(self._process)
+        threading.Event().wait(away)
         self._process = serve(self._tree, self._state, self._port)
 
     def stop(self) -> None:

@@ -7,11 +7,14 @@ from redmine_mailbridge.cli.main import Invocation, pass_invocation
 
 @click.command()
 @click.option(
-    "--wait", type=float, default=0.0, metavar="SECONDS", help="Wait up to SECONDS for another service to end."
+    "--wait",
+    type=float,
+    metavar="SECONDS",
+    help="Wait up to SECONDS for another service to end. Default: 0; with PostgreSQL, stand by without limit.",
 )
 @click.option("--no-listen", is_flag=True, help="Receive on schedule only, without IMAP IDLE.")
 @pass_invocation
-def command(invocation: Invocation, *, wait: float, no_listen: bool) -> None:
+def command(invocation: Invocation, *, wait: float | None, no_listen: bool) -> None:
     """Run the service.
 
     Receives mail on schedule and as it arrives. SIGTERM ends it, SIGHUP reloads the settings.

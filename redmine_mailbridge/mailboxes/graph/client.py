@@ -6,7 +6,7 @@ Source: https://learn.microsoft.com/graph/api/resources/message and the pages on
 
 import base64
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -198,6 +198,11 @@ class GraphClient:
         self, method: str, url: str, headers: Mapping[str, str], secrets: tuple[str, ...], **options: Any
     ) -> requests.Response:
         self.config.on_command()
+        check = self.config.before_change
+        if check is not None and method != "GET":
+            check()
+            if options.get("data") and isinstance(options["data"], bytes):
+                options["data"] = _CheckedBody(options["data"], check)
         limits = (min(CONNECT_TIME, self.config.timeout), self.config.timeout)
         try:
             return self._session.request(
@@ -222,6 +227,22 @@ class GraphClient:
         if code in NO_RIGHT:
             raise GraphDenied(text, code)
         raise GraphRefused(text, answer.status_code, code)
+
+
+class _CheckedBody:
+    """A body whose last byte is sent after a check: what it raises is raised, and the server does not get it."""
+
+    def __init__(self, content: bytes, check: Callable[[], None]) -> None:
+        self._content = content
+        self._check = check
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._content[:-1]
+        self._check()
+        yield self._content[-1:]
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

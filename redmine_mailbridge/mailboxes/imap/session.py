@@ -26,6 +26,8 @@ from redmine_mailbridge.util.dataclass import dataclass
 
 SIGNING_IN = frozenset({"AUTHENTICATE", "LOGIN"})
 """The commands that a server may answer with what it was sent."""
+CHANGING = frozenset({"APPEND", "COPY", "CREATE", "EXPUNGE", "MOVE", "STORE", "SUBSCRIBE"})
+"""The commands that change something on the server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class ImapSession:
         Raise MailboxUnreachable when the connection breaks, times out or the server says goodbye.
         """
         client = self.client
+        if self.config.before_change is not None and (args[0] if name == "UID" else name) in CHANGING:
+            self.config.before_change()
         client.untagged_responses.clear()
         client.lines = 0
         client.is_readonly = True  # imaplib would raise in the middle of another command

@@ -10,7 +10,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxError, MailboxUnreachable, MailUnreadable
+from redmine_mailbridge.errors import (
+    FilingRefused,
+    FolderMissing,
+    LockLost,
+    MailboxError,
+    MailboxUnreachable,
+    MailUnreadable,
+)
 from redmine_mailbridge.mailboxes.account import Account
 from redmine_mailbridge.mailboxes.connection_info import described
 from redmine_mailbridge.mailboxes.imap.search import header_values, one_line
@@ -302,12 +309,22 @@ class Pop3Mailbox(Account):
         try:
             if session.deleted:
                 with side_effect(SideEffect.MOVE):
+                    self._check(session)
                     session.quit()
                 self._doomed &= self._contents.there.keys()
             else:
                 session.quit()
-        except MailboxError:
+        except (MailboxError, LockLost):
             return  # what is doomed and still there will be deleted by the next connection
+
+    def _check(self, session: Pop3Session) -> None:
+        """Before the deletions take effect: do they still concern this process? They are not carried out if not."""
+        try:
+            if self.config.before_change is not None:
+                self.config.before_change()
+        except BaseException:
+            session.drop()
+            raise
 
     def _forget(self) -> None:
         session, self._session = self._session, None

@@ -55,6 +55,7 @@ def _forget(store: Store, digests: list[str], older_than: float) -> int:
     with store.raw.in_use, side_effect(SideEffect.FORGET_RAW), store.database.write() as db:
         store.raw.lock(db, digests)
         needed = set(db.execute(sa.select(mail.c.raw).where(same, young)).scalars())
+        store.database.check_held()  # files are removed at once, whatever becomes of the transaction
         gone = store.raw.remove(db, set(digests) - needed)
         db.execute(sa.update(mail).where(mail.c.raw.in_(sorted(gone))).values(raw=None))
     return len(gone)

@@ -2,7 +2,8 @@
 
 The time since boot, including suspension, does not depend on the wall clock and is the same for all processes (Linux:
 CLOCK_BOOTTIME, and the boot ID in /proc). A time from another boot or another machine cannot be compared: then the time
-is counted from when it was first seen here.
+is counted from when it was first seen here. Where processes share a store, so is what another one recorded before this
+one took over: a process that was stopped may send it long after, until its lease ends.
 """
 
 import json
@@ -10,6 +11,8 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+
+from redmine_mailbridge.store.lock import planned_by_another
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 BootTime = tuple[str, float]
@@ -31,9 +34,11 @@ def now() -> BootTime:
     return (boot, time.clock_gettime(time.CLOCK_BOOTTIME)) if boot else ("", time.time())
 
 
-def stamped(request: str) -> str:
-    """Given a request in JSON that is about to be sent, return it with the present time."""
-    return json.dumps({**json.loads(request), "sent": now()})
+def stamped(request: str, *, seen: bool = False) -> str:
+    """Given a request in JSON that is about to be sent, return it with the present time. `seen`: it is not sent now,
+    but was seen by a process that took over from the one that may have sent it.
+    """
+    return json.dumps({**json.loads(request), "sent": (*now(), True) if seen else now()})
 
 
 def seconds_since(request: str) -> float | None:
@@ -42,16 +47,19 @@ def seconds_since(request: str) -> float | None:
     boot, at = now()
     if not sent or sent[0] != boot or sent[1] > at:
         return None
+    if boot and len(sent) == 2 and planned_by_another(sent[1]):
+        return None
     return float(at - sent[1])
 
 
 def seconds_left(request: str, settle: float, restamp: Callable[[str], object]) -> float:
     """Given a stored request, and the seconds after sending when its result is final, return the remaining seconds.
 
-    If the time of sending is unknown (before the last boot, or on another machine), the time counts from now on:
+    If the time of sending is unknown (before the last boot, on another machine, or by a process in whose place this one
+    works), the time counts from now on:
     `restamp` is called with the request and the present time, to store it.
     """
     passed = seconds_since(request)
     if passed is None and settle:
-        restamp(stamped(request))
+        restamp(stamped(request, seen=True))
     return max(settle - (passed or 0.0), 0.0)

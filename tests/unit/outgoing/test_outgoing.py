@@ -5,13 +5,15 @@ import email
 import email.policy
 import io
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from redmine_mailbridge.errors import SendingDeferred, SendingRefused
+from redmine_mailbridge.errors import LockLost, SendingDeferred, SendingRefused
 from redmine_mailbridge.model.mail import Address
 from redmine_mailbridge.outgoing.message import FromIdentity, OutgoingMessage
 from redmine_mailbridge.outgoing.rate_limits import LIMITS, held_back
@@ -283,3 +285,20 @@ def test_the_console_shows_the_mail() -> None:
     with ConsoleTransport(stream) as transport:
         transport.send("support@example.com", "kim@client.example", letter(html="<p>x</p>").as_bytes(NOW))
     assert "Grüße" in stream.getvalue()
+
+
+def test_the_end_of_a_mail_is_checked(smtp: tuple[Server, SmtpConfig]) -> None:
+    """A mail whose lease ends while it is sent has no end, and no server takes it; the next one has its own."""
+    handler, config = smtp
+    ends, content = list[bool](), letter().as_bytes(NOW)
+
+    def check() -> None:
+        ends.append(True)
+        if len(ends) == 1:
+            raise LockLost("it has ended")
+
+    with SmtpTransport(replace(config, before_end=check)) as transport:
+        for _ in range(2):
+            with suppress(LockLost):
+                transport.send("support@example.com", "kim@client.example", content)
+    assert ([True, True], [("kim@client.example", content)]) == (ends, handler.mails)

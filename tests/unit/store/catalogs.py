@@ -1,87 +1,60 @@
-"""Advisory locks as PostgreSQL has them, without PostgreSQL: SQLite with its functions and its two catalogs of locks.
+"""Leases without PostgreSQL: SQLite with PostgreSQL's functions, and a server's clock that tests set.
 
 Only the driver is another one: engine, statements and transactions are the program's. `tests/real` runs the same on
 PostgreSQL itself.
 """
 
-import itertools
 import sqlite3
-from collections.abc import Mapping
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from redmine_mailbridge.store.database import Database
-from redmine_mailbridge.store.tables import meta
-
-LOCKS = ("locktype", "classid", "objid", "objsubid", "pid", "granted", "database")
-OURS = 1
-"""The number of the database in the catalog."""
-PIDS = itertools.count(1)
-HALF = 2**32
+from redmine_mailbridge.store.tables import lease, meta, process
 
 
-class _Session(sqlite3.Connection):
-    """A connection whose locks end with it."""
+class Server:
+    """What the database does by itself: its clock, and whether it answers."""
 
-    def begin(self, file: str) -> None:
-        """Give it a number, and the functions of PostgreSQL that the program uses."""
-        self.pid = next(PIDS)
-        self.catalog = sqlite3.connect(file, isolation_level=None)
-        self.create_function("current_database", 0, lambda: "ours")
-        self.create_function("pg_backend_pid", 0, lambda: self.pid)
-        self.create_function("pg_try_advisory_lock", 1, self._try)
+    def __init__(self) -> None:
+        self.clock: Callable[[], float] = time.time
+        self.away = False
 
-    def _try(self, key: int) -> bool:
-        held = self.catalog.execute("SELECT 1 FROM pg_locks WHERE classid = ? AND objid = ?", divmod(key, HALF))
-        if held.fetchone():
-            return False
-        row = ("advisory", *divmod(key, HALF), 1, self.pid, True, OURS)
-        self.catalog.execute("INSERT INTO pg_locks VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        return True
+    def now(self) -> float:
+        """The server's time, in seconds since the epoch."""
+        return self.clock()
 
-    def close(self) -> None:
-        """End it, and its locks."""
-        self.catalog.execute("DELETE FROM pg_locks WHERE pid = ?", (self.pid,))
-        self.catalog.close()
-        super().close()
+
+SERVER = Server()
 
 
 class _Dialect(SQLiteDialect_pysqlite):
     supports_statement_cache = True
 
     def connect(self, *given: Any, **_options: Any) -> Any:
-        session = sqlite3.connect(*given, factory=_Session)
-        session.begin(*given)
+        if SERVER.away:
+            raise sqlite3.OperationalError("the server is away")
+        session = sqlite3.connect(*given, check_same_thread=False)
+        session.execute("PRAGMA synchronous = OFF")
+        session.create_function("clock_timestamp", 0, SERVER.now)
+        session.create_function("date_part", 2, lambda _part, moment: moment)
+        session.create_function("set_config", 3, lambda _name, value, _local: value)
         return session
 
 
 registry.register("catalogs", __name__, "_Dialect")
 
 
-def open_catalogs(folder: Path) -> Database:
-    """Given an empty folder, return a database that no process has locked yet."""
-    database = Database(f"catalogs:///{folder}/catalogs.db")
+def open_catalogs(folder: Path, *, lease_seconds: float = 10.0) -> Database:
+    """Given a folder, return its database, as one process opens it."""
+    database = Database(f"catalogs:///{folder}/catalogs.db", lease_seconds=lease_seconds)
     with sqlite3.connect(folder / "catalogs.db") as db:
         db.execute("PRAGMA journal_mode=WAL")
-        db.execute(f"CREATE TABLE pg_locks ({', '.join(LOCKS)})")
-        db.execute("CREATE TABLE pg_database (oid, datname)")
-        db.execute("INSERT INTO pg_database VALUES (1, 'ours'), (2, 'theirs')")
     db.close()
-    meta.create(database.engine)
+    for table in (meta, process, lease):
+        table.create(database.engine, checkfirst=True)
     return database
-
-
-def change_locks(database: Database, statement: str) -> None:
-    """Change the catalogs, as only the server does."""
-    with database.engine.begin() as db:
-        db.execute(sa.text(statement))
-
-
-def list_lock(database: Database, row: Mapping[str, object]) -> None:
-    """Add a lock to the catalog."""
-    with database.engine.begin() as db:
-        db.execute(sa.insert(sa.table("pg_locks", *map(sa.column, LOCKS))).values(row))

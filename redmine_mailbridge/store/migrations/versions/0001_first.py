@@ -265,6 +265,14 @@ def _service() -> None:
     op.create_table("certificate", *_key(Text, "server"), *_required(Double, "until", "seen_at"))
     op.create_table("alert", *_key(Text, "key", "subject"), *_required(Double, "at"))
     op.create_table(
+        "process", *_key(Text, "id"), *_required(Text, "machine", "boot", "started", "version"),
+        *_required(Integer, "pid"), *_required(Double, "since", "seen_at", "ends_at"),
+    )
+    op.create_table(
+        "lease", *_key(Text, "name"), *_optional(Text, "holder"), *_required(BigInteger, "number"),
+        *_optional(Double, "since"),
+    )
+    op.create_table(
         "admin_session", *_key(Text, "key"), *_required(Text, "login", "name", "way"),
         *_required(Double, "created_at", "seen_at"), *_optional(Text, "notice"), *_required(LargeBinary, "proof"),
         *_required(Double, "asked_at"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from redmine_mailbridge.redmine.newest import IssueMark
 from redmine_mailbridge.redmine.requests import IssueRequest, NoteRequest, Upload
 from redmine_mailbridge.redmine.write_intent import WriteIntent
+from redmine_mailbridge.store import lock
 from redmine_mailbridge.tasks.receive import settle
 from redmine_mailbridge.tasks.receive.settle import stamped
 
@@ -102,3 +103,23 @@ def test_the_seconds_that_are_left_are_never_below_none() -> None:
     assert 0.0 == settle.seconds_left(json.dumps({"sent": [boot, at - 60.0]}), 30.0, kept.append)
     assert 0.0 < settle.seconds_left(json.dumps({"sent": [boot, at - 10.0]}), 30.0, kept.append) <= 20.0
     assert [] == kept
+
+
+@pytest.mark.fault("I7")
+def test_what_another_process_planned_counts_from_when_it_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that works in place of another does not know when that one sent what it had recorded: the time counts
+    from the first look, also for processes that take over after it. What it records itself counts at once.
+    """
+    moment = 100.0
+    monkeypatch.setattr(lock, "_took_over_at", float("-inf"))
+    monkeypatch.setattr(settle, "now", lambda: ("this start", moment))
+    recorded, kept = settle.stamped('{"subject": "x"}'), list[str]()
+    moment = 200.0
+    assert 0.0 == settle.seconds_left(recorded, 30.0, kept.append)
+    lock.take_over(150.0)
+    assert (None, 30.0) == (settle.seconds_since(recorded), settle.seconds_left(recorded, 30.0, kept.append))
+    assert [{"subject": "x", "sent": ["this start", 200.0, True]}] == [json.loads(each) for each in kept]
+    moment = 210.0
+    lock.take_over(205.0)
+    assert (20.0, 1) == (settle.seconds_left(kept[0], 30.0, kept.append), len(kept))
+    assert 0.0 == settle.seconds_since(settle.stamped(kept[0]))

@@ -15,9 +15,11 @@ import pytest
 import structlog
 
 from redmine_mailbridge.cli import daemon
+from redmine_mailbridge.errors import LockLost, StoreBusy
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.factory import open_mailbox
 from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol, Security
+from redmine_mailbridge.store.database import Database
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.service import service as services
 from redmine_mailbridge.wiring import application as app
@@ -139,6 +141,42 @@ def test_a_service_that_waits_for_another_to_end(tmp_path: Path) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         lock.release()
         holder.close()
+
+
+@pytest.mark.fault("I7")
+def test_a_database_that_is_away_for_a_moment(tmp_path: Path) -> None:
+    """A standby on PostgreSQL that takes over keeps the lock when the database is away just then, as it is after a
+    restart, and builds its service later; on SQLite a store that cannot be used is reported at once.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    away = f"postgresql+psycopg://someone@127.0.0.1:{port}/none"
+    holder = Store.open(f"sqlite:///{tmp_path}/locks.db", tmp_path / "mails")
+    for url in (away, f"sqlite:///{tmp_path}/mails"):
+        values = {
+            "redmine": {"url": URL, "api_key": "key", "text_format": "common_mark"},
+            "store": {"url": url, "raw_dir": str(tmp_path / "mails")},
+            "mailboxes": {
+                "desk": {"address": "desk@example.com", "host": "localhost", "password": "x", "issue": {"project": "x"}}
+            },
+        }
+        service = daemon.Daemon(Product(tmp_path, values).settings(), None, listen=False)
+        lock, database = holder.lock("service"), Database(url)
+        try:
+            if url == away:
+                assert service._first(lock, Store(database, holder.raw)) is None
+                lock.check()
+            else:
+                with pytest.raises(StoreBusy):
+                    service._first(lock, Store(database, holder.raw))
+                with pytest.raises(LockLost):
+                    lock.check()
+        finally:
+            lock.release()
+            database.close()
+            service._near.close()
+            service._far.close()
+    holder.close()
 
 
 @pytest.mark.fault("A11-D8")
