@@ -56,12 +56,18 @@ def _make_private(file: Path) -> None:
         file.touch(mode=0o600)
 
 
+CACHED_STATEMENTS = 32
+"""How many prepared statements a connection to SQLite keeps, the last used ones. A message takes about seven; the
+driver's own 128 take 0.74 MB per connection that has been used for everything, 32 take 0.29.
+"""
+
+
 def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
     file = file_of(url)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         _make_private(file)
-    # last in, first out: each connection that has been used for everything takes 0.8 MB
+    # last in, first out: each connection that has been used for everything takes memory
     pool = {"pool_size": 20, "max_overflow": 20, "pool_use_lifo": True}
     engine = sa.create_engine(
         url,
@@ -69,6 +75,7 @@ def _sqlite_engine(url: sa.URL, busy_seconds: float) -> sa.Engine:
             "timeout": float(str(url.query.get("timeout", busy_seconds))),
             "check_same_thread": False,
             "isolation_level": None,
+            "cached_statements": CACHED_STATEMENTS,
         },
         **({"poolclass": sa.StaticPool} if file is None else pool),
     )
