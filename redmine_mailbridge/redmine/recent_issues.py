@@ -20,7 +20,7 @@ from redmine_mailbridge.util.dataclass import dataclass
 
 MOST = 4_000_000
 """Characters that are cached: those of 30,000 new issues. The oldest is dropped first, and fetched again."""
-OWN = ("id", "subject", "created_on", "updated_on")
+OWN = ("subject", "created_on", "updated_on")
 ALIKE = (
     "project", "tracker", "status", "priority", "author", "assigned_to", "is_private", "closed_on", "custom_fields",
 )  # fmt: skip
@@ -57,7 +57,12 @@ class RecentIssues:
         """
         with self._lock:
             at, own, alike = self._drop(number)
-        return CachedIssue(json.loads(own) | json.loads(alike), at) if own else None
+        if not own:
+            return None
+        issue_data = {"id": number} | json.loads(own) | json.loads(alike)
+        if "created_on" in issue_data:
+            issue_data.setdefault("updated_on", issue_data["created_on"])
+        return CachedIssue(issue_data, at)
 
     def _learn(self, method: str, path: str, answer: Response, as_login: str | None) -> None:
         """A new issue has no history yet, unless it is closed: a plugin may have closed it, which its history shows.
@@ -76,7 +81,8 @@ class RecentIssues:
 
     def _keep(self, shown: Mapping[str, Any], *, known: bool = True) -> None:
         number = int(shown["id"])
-        own = _as_text({name: shown[name] for name in OWN if name in shown})
+        is_new = shown.get("updated_on") == shown.get("created_on")  # then one of them is enough
+        own = _as_text({name: shown[name] for name in (OWN[:2] if is_new else OWN) if name in shown})
         alike = {name: shown[name] for name in ALIKE if name in shown}
         shared = sys.intern(_as_text(alike | {"journals": _slim(shown["journals"])}))
         with self._lock:

@@ -317,3 +317,20 @@ def test_custom_fields_are_kept(world: World, client: Client) -> None:
     shown = recent.take(1)
     assert shown is not None
     assert world.issues[1]["custom_fields"] == shown.issue_data["custom_fields"]
+
+
+@pytest.mark.parametrize("later", [0, 60])
+def test_times_are_kept(world: World, client: Client, later: float) -> None:
+    """An issue is remembered as Redmine returned it, whether or not it changed after it was created."""
+    from redmine_mailbridge.redmine.recent_issues import RecentIssues
+
+    recent = RecentIssues(client, lambda: world.now)
+    world.add(1)
+    world.now += later
+    world.change(1, notes="")
+    client.get("/issues/1.json", [("include", "journals")])
+    shown = recent.take(1)
+    assert shown is not None
+    names = ("id", "subject", "created_on", "updated_on")
+    assert {name: world.issues[1][name] for name in names} == {name: shown.issue_data[name] for name in names}
+    assert (later == 0) == (shown.issue_data["created_on"] == shown.issue_data["updated_on"])
