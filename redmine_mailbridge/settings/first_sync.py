@@ -28,6 +28,11 @@ class StartSettings(SettingsTable):
         """Do the settings leave open what happens to existing messages at the first sync?"""
         return self.start_from is None and not self.first_sync_limit
 
+    @property
+    def takes_all(self) -> bool:
+        """Is every message new that was not read yet, however old it is?"""
+        return False
+
     max_new_mails: Annotated[int, Field(ge=0)] = setting(
         "When more new messages than this appear in a folder at once, reading pauses until an admin resumes it "
         "(`redmine-mailbridge mailboxes resume NAME`); 0: never.",

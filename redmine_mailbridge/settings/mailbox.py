@@ -173,7 +173,12 @@ class MailboxSettings(StartSettings):
     @property
     def undecided(self) -> bool:
         """As in StartSettings; messages in the spool are new in any case."""
-        return self.protocol != "deliver" and super().undecided
+        return not self.takes_all and super().undecided
+
+    @property
+    def takes_all(self) -> bool:
+        """As in StartSettings: what was accepted into the spool is to be received."""
+        return self.protocol == "deliver"
 
     @property
     def route(self) -> Route:

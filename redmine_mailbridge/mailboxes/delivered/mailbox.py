@@ -100,7 +100,10 @@ class DeliveredMailbox(Account):
         return FolderState(name=folder, uid_validity=VALIDITY, messages=sum(1 for _ in self._folders.mails(folder)))
 
     def list_new(self, folder: str, *, after: str | None = None, limit: int | None = None) -> tuple[Listed, ...]:
-        """List mails unknown to the store; without a store, those with later names than `after`."""
+        """List mails unknown to the store; without a store, those with later names than `after`.
+
+        Mails that this user may not read come last, so that whoever may deliver holds no others up with them.
+        """
         statuses = dict(self._folders.mails(folder))
         uids = sorted(statuses)
         if is_inbox(folder):
@@ -110,6 +113,8 @@ class DeliveredMailbox(Account):
                 uids = [uid for uid in uids if uid not in known_uids]
         if self._known is None and after is not None:
             uids = [uid for uid in uids if uid > after]
+        path = self._folders.path_of(folder)
+        uids.sort(key=lambda uid: not os.access(path / uid, os.R_OK, effective_ids=True))
         return tuple(self._listed(folder, uid, statuses[uid]) for uid in uids[:limit])
 
     def _listed(self, folder: str, uid: str, status: os.stat_result) -> Listed:

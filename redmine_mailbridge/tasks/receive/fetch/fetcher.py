@@ -184,6 +184,8 @@ class MailFetcher:
         """
         since = self._store.taken_from(self._mailbox.name, folder)
         listed = self._mailbox.list_new(folder)
+        if self._reading.start.takes_all:
+            return self._before(listed, listed, uid_validity)
         if since is not None:
             return self._before(listed, taken_since(listed, lambda mail: mail.received_at, since), uid_validity)
         first_read_at = dt.datetime.fromtimestamp(self._store.begun(self._mailbox.name, folder), dt.UTC) - CLOCKS_DIFFER

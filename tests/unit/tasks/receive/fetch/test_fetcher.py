@@ -1,18 +1,25 @@
 """What a pass asks of the server: each mail is listed and named as often as is needed, and not once more."""
 
 import datetime as dt
+import os
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from redmine_mailbridge.mailboxes.delivered.mailbox import DeliveredMailbox
 from redmine_mailbridge.model.mailbox import Listed
+from redmine_mailbridge.model.stored_mail import Cursor
 from redmine_mailbridge.settings.first_sync import StartSettings
+from redmine_mailbridge.settings.mailbox import MailboxSettings
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.receive.fetch.fetch_each import CHUNK
 from redmine_mailbridge.tasks.receive.fetch.fetcher import MailFetcher, StartUndecided, TooManyNewMails
+from tests.mail_worlds import SpoolServer, letter, spool_config
 from tests.memory_mailbox import MemoryMailbox, MemoryServer
 from tests.unit.tasks.fetch_settings import fetch_settings
 
@@ -166,3 +173,27 @@ def test_a_number_that_another_mail_has_after_a_restore(store: Store, later: flo
     server.append(b"Subject: in its place\r\n\r\n", b"Subject: new\r\n\r\n")
     server.folders["INBOX"].mails[3].received_at = received_at + dt.timedelta(seconds=later)
     assert expected == {"3", "4"} & set(uids(fetcher(MemoryMailbox(server), store)))
+
+
+@pytest.mark.fault("A43-2")
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_was_delivered_is_new_however_old_it_is(store: Store, tmp_path: Path, begun: bool) -> None:
+    """A mailbox that was read by IMAP from a day on, and is one of `deliver` now, takes also what was delivered before
+    that day: its mail server has forgotten that mail.
+    """
+    spool = SpoolServer(tmp_path)
+    if begun:
+        store.begin_folder("support", "INBOX", Cursor("77", "5"), until=None, left=(), taken_from=time.time())
+    spool.append(letter(1), letter(2))
+    for path in spool.new.iterdir():
+        os.utime(path, (LONG_AGO.timestamp(),) * 2)
+    given = {"address": "support@example.com", "protocol": "deliver", "host": "localhost", "security": "none"}
+    box = MailboxSettings.model_validate(given | {"issue": {"project": "p"}})
+
+    def known(uids: Sequence[str]) -> Collection[str]:
+        return store.known("support", None, uids, uid_validity="deliver")
+
+    mailbox = DeliveredMailbox(spool_config(spool.spool), known)
+    made = MailFetcher(mailbox, fetch_settings(1 << 20, start=box), store, threading.Event())
+    assert sorted(path.name for path in spool.new.iterdir()) == uids(made)
+    assert [] == uids(made)
