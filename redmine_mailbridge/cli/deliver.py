@@ -8,6 +8,7 @@ which mail servers put into bounces. The exit codes are those of sysexits.h.
 import contextlib
 import os
 import re
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from getopt import GetoptError, gnu_getopt
 
@@ -43,6 +44,10 @@ def deliver(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -
     """Given the command line after `deliver` and the environment, store the mail on standard input. Return the exit
     code; never raise.
     """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # dies as by any other signal: no exit code for a mail in the spool
     try:
         _deliver(arguments, environ)
     except _Refused as refusal:

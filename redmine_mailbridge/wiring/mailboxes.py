@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,11 @@ def mailbox_of(
     if config.protocol is MailProtocol.POP3:
         return open_mailbox(config, known=maildrops.Maildrop(store, name))
 
+    # they are of no two folders; names in the spool are of no two mails, whatever the address was
+    validity = config.protocol.value if config.protocol is not MailProtocol.DELIVER else None
+
     def known(uids: Sequence[str]) -> Collection[str]:
-        return store.known(name, None, uids, uid_validity=config.protocol.value)  # they are of no two folders
+        return store.known(name, None, uids, uid_validity=validity)
 
     return open_mailbox(config, known=known)
 
@@ -113,7 +117,7 @@ def prepare_spool(settings: Settings, spool: Path) -> None:
     """Given the settings and a spool of `deliver`, create what is missing there. Raise OSError."""
     index: dict[str, dict[str, object]] = {}
     for name, box in settings.mailboxes.items():
-        here = box.protocol == "deliver" and box.spool_dir == spool
+        here = box.protocol == "deliver" and realpath(box.spool_dir) == realpath(spool)  # a link names the same spool
         index[name] = {
             "folder": drop.folder_of(box.address) if here else None,
             "addresses": sorted(spelling for address in (box.address, *box.aliases) for spelling in spellings(address)),

@@ -51,8 +51,10 @@ class SpoolFolders:
         return path
 
     def mail(self, location: Location) -> Path | None:
-        """Given a location, return the path of the mail; None if it cannot name one."""
-        if location.uid_validity != VALIDITY or not NAME.fullmatch(location.uid):
+        """Given a location, also one from before the mailbox had another address, return the path of the mail; None if
+        it cannot name one.
+        """
+        if location.uid_validity.partition("@")[0] != VALIDITY or not NAME.fullmatch(location.uid):
             return None
         return self.path_of(location.folder) / location.uid
 

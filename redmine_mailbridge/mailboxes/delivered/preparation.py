@@ -11,8 +11,10 @@ import os
 import secrets
 import stat
 from pathlib import Path
+from typing import cast
 
-from redmine_mailbridge.mailboxes.delivered.drop import INDEX, NEW, TMP
+from redmine_mailbridge.mailboxes.delivered.drop import INDEX, NEW, TMP, folder_of
+from redmine_mailbridge.mailboxes.delivered.folders import NAME
 
 ALONE = 0o700
 OF_GROUP, WRITABLE_FOR_GROUP = 0o750, 0o1770
@@ -28,10 +30,38 @@ def prepare(spool: Path, mailboxes: dict[str, dict[str, object]]) -> None:
             _make(spool, folder / name, WRITABLE_FOR_GROUP if shared else ALONE)
     text = json.dumps({"mailboxes": mailboxes}, indent=1, sort_keys=True)
     index = spool / INDEX
+    if not _says(index, text):
+        _write(index, text)
+    _take_over(spool, mailboxes)
+
+
+def _says(index: Path, text: str) -> bool:
     with contextlib.suppress(OSError, UnicodeDecodeError):
-        if index.read_text("utf-8") == text:
-            return
-    _write(index, text)
+        return index.read_text("utf-8") == text
+    return False
+
+
+def _take_over(spool: Path, mailboxes: dict[str, dict[str, object]]) -> None:
+    """Mails for the former address of a mailbox, which is an alias of it now, are its mails: those that wait, also if
+    `deliver` stored them by the former index meanwhile, and those that were filed. Raise OSError.
+    """
+    folders = {mailbox["folder"] for mailbox in mailboxes.values()}
+    for mailbox in mailboxes.values():
+        addresses = cast("list[str]", mailbox["addresses"]) if mailbox["folder"] is not None else []
+        for former in {folder_of(address) for address in addresses} - folders:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                for folder in list((spool / former).iterdir()):
+                    if folder.name != TMP and folder.is_dir() and not folder.is_symlink():
+                        _move(folder, spool / str(mailbox["folder"]) / folder.name)
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Move the mails of one folder to another one, which is made if it is needed. Raise OSError."""
+    if mails := [path for path in folder.iterdir() if NAME.fullmatch(path.name)]:
+        target.mkdir(mode=ALONE, exist_ok=True)
+        for path in mails:
+            path.rename(target / path.name)
+        sync(target)
 
 
 def _make(spool: Path, path: Path, mode: int) -> None:

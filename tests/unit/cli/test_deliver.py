@@ -395,6 +395,18 @@ def test_killed_at_a_boundary(spool: Path, call: str, number: int, before: bool,
     assert [MAIL] * (1 + stored) == mails(spool)
 
 
+@pytest.mark.fault("A43-4")
+def test_interrupted_after_the_move(spool: Path) -> None:
+    """Ctrl+C kills as any other signal does: an exit code would say that a mail is not there which is."""
+    done = run(
+        spool,
+        "--mailbox",
+        "support",
+        script=KILLED.format(call="rename", number=1, before=False).replace("KILL", "INT"),
+    )
+    assert (-signal.SIGINT, b"", [MAIL]) == (done.returncode, done.stderr, mails(spool))
+
+
 BROKEN = """
 import os
 real, calls = os.fsync, [0]

@@ -1,0 +1,113 @@
+"""Mail that `deliver` accepted, when the mailbox changes while it waits: it becomes one issue."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from redmine_mailbridge.mailboxes import factory
+from redmine_mailbridge.mailboxes.delivered import drop
+from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.store.raw_mails.retention import forget_raw
+from redmine_mailbridge.wiring.mailboxes import prepare_spool
+from tests.product import mail
+from tests.unit.tasks.boxes import Boxes, open_boxes
+
+BARE = b"From: Scanner <scanner@example.com>\nSubject: Scan\n\nEach one is the same.\n"
+
+
+@pytest.fixture
+def boxes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boxes]:
+    """A bridge whose mailbox "desk" takes the mail of the address old@example.com from the spool."""
+    with open_boxes(tmp_path, monkeypatch) as made:
+        monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", factory.open_mailbox)
+        made.values["desk"] = {
+            "address": "old@example.com", "protocol": "deliver", "host": "localhost", "security": "none",
+            "spool_dir": str(tmp_path / "spool"), "issue": {"project": "desk"},
+        }  # fmt: skip
+        made.load()
+        made.receive()
+        yield made
+
+
+def new(boxes: Boxes, address: str) -> list[Path]:
+    """What waits for an address."""
+    return sorted((boxes.folder / "spool" / address / "new").iterdir())
+
+
+def deliver(boxes: Boxes, *mails: bytes) -> None:
+    """Given mails for the former address, store them as `deliver` does."""
+    for raw in mails:
+        drop.add(str(boxes.folder / "spool"), "old@example.com", [raw], max_size=1_000_000)
+
+
+@pytest.mark.fault("A43-6")
+def test_an_address_that_becomes_an_alias(boxes: Boxes) -> None:
+    """Mail that waits for the former address is received when that is an alias now, also what was stored by the index
+    from before while that changed, and is filed.
+    """
+    deliver(boxes, mail("Waiting"))
+    boxes.change("desk", address="new@example.com", aliases=["old@example.com"])
+    boxes.receive()
+    deliver(boxes, mail("Late"))
+    (new(boxes, "old@example.com")[0].parent / "readme").touch()
+    boxes.receive()
+    assert ["Late", "Waiting"] == boxes.subjects()
+    assert [] == new(boxes, "new@example.com")
+    assert ["readme"] == [path.name for path in new(boxes, "old@example.com")]
+
+
+@pytest.mark.fault("A43-6")
+def test_a_rejected_mail_of_the_former_address(boxes: Boxes) -> None:
+    """A mail that was rejected, and lies in the failure folder of the former address, can be retried, although its
+    bytes are no longer in the store.
+    """
+    boxes.change("desk", senders={"block": ["elsewhere.example"]})
+    deliver(boxes, mail("Printer", sender="Eve <eve@elsewhere.example>"))
+    boxes.receive()
+    (row,) = boxes.rows()
+    assert (State.REJECTED, "Failed") == (row.state, row.filed_to)
+    boxes.change("desk", senders={}, address="new@example.com", aliases=["old@example.com"])
+    with boxes.fake.application() as made:
+        assert 1 == forget_raw(made.store, older_than=time.time() + 60)
+        assert made.store.retry(row.id)
+    boxes.receive()
+    boxes.receive()
+    assert ["Printer"] == boxes.subjects()
+    assert [] == list((boxes.folder / "spool" / "new@example.com" / "Failed").iterdir())
+
+
+@pytest.mark.fault("A43-6")
+@pytest.mark.parametrize("back", [True, False])
+def test_mail_that_is_kept_is_made_once(boxes: Boxes, *, back: bool) -> None:
+    """Mail that was received, and is kept in the spool, is not new under another address, or again under the first,
+    although nothing in it tells it from another: its name does.
+    """
+    boxes.change("desk", after_success="keep")
+    deliver(boxes, BARE)
+    boxes.receive()
+    boxes.change("desk", address="new@example.com", aliases=[] if back else ["old@example.com"])
+    boxes.receive()
+    if back:
+        boxes.change("desk", address="old@example.com")
+    with boxes.fake.application() as made, made.store.database.write() as db:
+        db.exec_driver_sql("UPDATE mail SET kept_at = kept_at - 3600")
+    boxes.receive()
+    assert ["Scan"] == boxes.subjects()
+
+
+@pytest.mark.fault("A43-5")
+def test_one_spool_by_two_names(boxes: Boxes) -> None:
+    """Two mailboxes whose settings name one spool by two paths both take mail there, whichever was read last."""
+    (boxes.folder / "link").symlink_to(boxes.folder / "spool")
+    other = boxes.values["desk"] | {"address": "other@example.com", "spool_dir": str(boxes.folder / "link")}
+    boxes.values["other"] = other
+    boxes.load()
+    for box in boxes.fake.settings.mailboxes.values():
+        prepare_spool(boxes.fake.settings, box.spool_dir)
+        index = json.loads((boxes.folder / "spool" / drop.INDEX).read_bytes())["mailboxes"]
+        assert {"desk": "old@example.com", "other": "other@example.com"} == {
+            name: one["folder"] for name, one in index.items()
+        }
