@@ -24,7 +24,7 @@ def delivered_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Itera
     try:
         mailbox.connected()
         yield Check(f"{here}: spool", True, str(folder))
-        yield _writers(f"{here}: deliver", folder / NEW)
+        yield _writers(f"{here}: deliver", spool, folder / NEW)
         waiting = mailbox.state(box.folders[0]).messages
         others = sum(1 for _ in (folder / NEW).iterdir()) - waiting
         words = f"{waiting} message{'' if waiting == 1 else 's'}"
@@ -43,12 +43,17 @@ def delivered_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Itera
         yield Check(f"{here}: spool", False, words)
 
 
-def _writers(title: str, folder: Path) -> Check:
-    """Who may deliver, by the mode of the folder."""
-    status = folder.stat()
+def _writers(title: str, spool: Path, folder: Path) -> Check:
+    """Who may deliver, by the modes of the spool and of the folder."""
+    status, of_spool = folder.stat(), spool.stat()
     owner = _name_of(pwd.getpwuid, status.st_uid)
     if status.st_mode & stat.S_IWOTH:
         return Check(title, False, f"every user of this machine may write to {folder}; remove that right")
+    if of_spool.st_mode & stat.S_ISGID and status.st_gid != of_spool.st_gid:
+        group = _name_of(grp.getgrgid, of_spool.st_gid)
+        return Check(
+            title, False, f"the group {group} of the spool may not write to {folder}: chgrp -R {group} {spool}"
+        )
     if status.st_mode & stat.S_IWGRP:
         return Check(
             title, True, f"may run as {owner}, and as a member of the group {_name_of(grp.getgrgid, status.st_gid)}"

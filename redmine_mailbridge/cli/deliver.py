@@ -22,7 +22,7 @@ OK, USAGE, DATAERR, NOUSER, TEMPFAIL, NOPERM = 0, 64, 65, 67, 75, 77
 OPTIONS = ("mailbox=", "from=", "to=", "spool=")
 HEAD, CHUNK = 64 << 10, 256 << 10
 DRAINED = 1 << 30
-"""How many bytes of a mail that is too large are read nevertheless, since some servers report a broken pipe instead."""
+"""How many bytes of a mail that is not accepted are read: some servers report a broken pipe in place of the code."""
 
 _MBOX = re.compile(rb"[\r\n]*(?:>?From (?![ \t]{0,9}:)[^\r\n]*[\r\n]+){0,2}[\r\n]*")
 _RECEIVED = re.compile(rb"^(?:Received[ \t]{0,9}:|\r?$)", re.MULTILINE | re.IGNORECASE)
@@ -51,7 +51,9 @@ def deliver(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -
     try:
         _deliver(arguments, environ)
     except _Refused as refusal:
-        return _failed(refusal.code, str(refusal))
+        code = _failed(refusal.code, str(refusal))
+        _drain()
+        return code
     except drop.NotKept as error:
         return _failed(TEMPFAIL, str(error))
     except BaseException as error:  # noqa: BLE001 - whatever happens, the mail server must keep the mail
@@ -88,7 +90,6 @@ def _deliver(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     try:
         drop.add(spool, str(mailbox["folder"]), mail.chunks(), max_size=int(str(mailbox["max_size"])))
     except drop.TooLarge:
-        _drain()
         raise _Refused(DATAERR, f"the mail is larger than {mailbox['max_size']} bytes") from None
 
 
@@ -143,10 +144,11 @@ def _read(size: int) -> bytes:
 
 
 def _drain() -> None:
-    """Read the rest of a mail that is not accepted."""
+    """Read the rest of a mail that is not accepted; nothing that a person would have to type."""
     read = 0
-    while read < DRAINED and (chunk := os.read(0, CHUNK)):
-        read += len(chunk)
+    with contextlib.suppress(OSError):
+        while read < DRAINED and not os.isatty(0) and (chunk := os.read(0, CHUNK)):
+            read += len(chunk)
 
 
 class _Mail:

@@ -18,10 +18,15 @@ NOT_WITH_DELIVER = (
 )  # fmt: skip
 """The settings about a server and its folders, which a mailbox has no use for whose mail is delivered to it."""
 
+OF_THE_SPOOL = ("inbox", "new", "tmp")
+"""The folders in which mail waits that is delivered: no mail is filed there."""
 
-def not_with_deliver(keys: Collection[str], spam: str, moves_nowhere: bool) -> Iterator[str]:
-    """Given the keys that a mailbox with protocol = "deliver" sets, what becomes of its spam, and whether processed
-    mail is moved to no folder, yield what it cannot have.
+
+def not_with_deliver(
+    keys: Collection[str], spam: str, moves_nowhere: bool, folders: Mapping[str, str | None]
+) -> Iterator[str]:
+    """Given the keys that a mailbox with protocol = "deliver" sets, what becomes of its spam, whether processed mail is
+    moved to no folder, and its folders by their keys, yield what it cannot have.
     """
     for key in NOT_WITH_DELIVER:
         if key in keys:
@@ -30,6 +35,9 @@ def not_with_deliver(keys: Collection[str], spam: str, moves_nowhere: bool) -> I
         yield 'senders.spam: the spool of `deliver` has no folder for spam; use "hold" or "refuse"'
     if moves_nowhere:
         yield 'success_folder: is missing: after_success is "move"'
+    for key, folder in folders.items():
+        if folder is not None and (folder.lower() in OF_THE_SPOOL or folder.startswith(".") or "/" in folder):
+            yield f"{key}: cannot be a folder of the spool: use a name without /, not {', '.join(OF_THE_SPOOL)}"
 
 
 @dataclass(frozen=True, slots=True)

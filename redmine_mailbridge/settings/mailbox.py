@@ -227,7 +227,9 @@ class MailboxSettings(StartSettings):
         if self.protocol == "graph":
             problems += self._not_with_graph()
         if self.protocol == "deliver":
-            return [*problems, *not_with_deliver(self.model_fields_set, self.senders.spam, self._moves_nowhere)]
+            folders = {"success_folder": self.success_folder, "failure_folder": self.failure_folder}
+            spam, keys = self.senders.spam, self.model_fields_set
+            return [*problems, *not_with_deliver(keys, spam, self._moves_nowhere, folders)]
         if self.protocol == "pop3":
             problems += self._not_with_pop3()
             return problems

@@ -107,14 +107,16 @@ def mailbox_opener(settings: Settings, store: Store, signs: "SignIns | None", li
 
     def opened(name: str, box: MailboxSettings) -> Mailbox:
         if box.protocol == "deliver":
-            return mailbox_of(name, box, store, prepare=partial(prepare_spool, settings, box.spool_dir))
+            return mailbox_of(name, box, store, prepare=partial(prepare_spool, settings, box.spool_dir, name))
         return mailbox_of(name, box, store, tokens=token_of(signs, name), logins=limiter_of(box))
 
     return opened
 
 
-def prepare_spool(settings: Settings, spool: Path) -> None:
-    """Given the settings and a spool of `deliver`, create what is missing there. Raise OSError."""
+def prepare_spool(settings: Settings, spool: Path, mailbox: str | None = None) -> None:
+    """Given the settings, a spool of `deliver`, and the mailbox that is about to be read (None: all), create what is
+    missing there. Raise OSError.
+    """
     index: dict[str, dict[str, object]] = {}
     for name, box in settings.mailboxes.items():
         here = box.protocol == "deliver" and realpath(box.spool_dir) == realpath(spool)  # a link names the same spool
@@ -123,7 +125,7 @@ def prepare_spool(settings: Settings, spool: Path) -> None:
             "addresses": sorted(spelling for address in (box.address, *box.aliases) for spelling in spellings(address)),
             "max_size": settings.receive.max_mail_size,
         }
-    preparation.prepare(spool, index)
+    preparation.prepare(spool, index, mailbox)
 
 
 def limiters(settings: Settings, limits: LoginLimits) -> Callable[[MailboxSettings], LoginLimiter]:

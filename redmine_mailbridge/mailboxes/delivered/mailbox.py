@@ -14,7 +14,7 @@ from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnrea
 from redmine_mailbridge.mailboxes.account import Account
 from redmine_mailbridge.mailboxes.delivered.drop import NEW, TMP, folder_of
 from redmine_mailbridge.mailboxes.delivered.folders import FOLDER, VALIDITY, SpoolFolders, exists, is_inbox, is_mail
-from redmine_mailbridge.mailboxes.delivered.preparation import sync
+from redmine_mailbridge.mailboxes.delivered.preparation import give, sync
 from redmine_mailbridge.mailboxes.imap.search import header_values, message_id_field, one_line
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
 from redmine_mailbridge.model.mailbox import (
@@ -87,6 +87,7 @@ class DeliveredMailbox(Account):
         try:
             with side_effect(SideEffect.MAKE_FOLDER):
                 path.mkdir(mode=0o700)
+                give(path)
                 sync(path.parent)
         except FileExistsError:
             self._folders.existing(folder)

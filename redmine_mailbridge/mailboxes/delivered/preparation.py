@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import cast
 
@@ -20,19 +21,26 @@ ALONE = 0o700
 OF_GROUP, WRITABLE_FOR_GROUP = 0o750, 0o1770
 
 
-def prepare(spool: Path, mailboxes: dict[str, dict[str, object]]) -> None:
-    """Given the spool and what its index is to say (see `drop.read_index`), create what is missing. Raise OSError."""
+def prepare(spool: Path, mailboxes: dict[str, dict[str, object]], name: str | None = None) -> None:
+    """Given the spool, what its index is to say (see `drop.read_index`), and the mailbox that is about to be read
+    (None: all), create what is missing. Raise OSError, but not for a folder of another mailbox.
+    """
     spool.mkdir(mode=0o755, parents=True, exist_ok=True)
     shared = bool(spool.stat().st_mode & stat.S_ISGID)
-    for folder in [spool / str(mailbox["folder"]) for mailbox in mailboxes.values() if mailbox["folder"] is not None]:
-        _make(spool, folder, OF_GROUP if shared else ALONE)
-        for name in (TMP, NEW):
-            _make(spool, folder / name, WRITABLE_FOR_GROUP if shared else ALONE)
+    for each in [each for each, mailbox in mailboxes.items() if mailbox["folder"] is not None]:
+        folder = spool / str(mailboxes[each]["folder"])
+        with contextlib.suppress(*(() if name in {None, each} else (OSError,))):
+            _make(spool, folder, OF_GROUP if shared else ALONE)
+            for place in (TMP, NEW):
+                _make(spool, folder / place, WRITABLE_FOR_GROUP if shared else ALONE)
     text = json.dumps({"mailboxes": mailboxes}, indent=1, sort_keys=True)
     index = spool / INDEX
     if not _says(index, text):
         _write(index, text)
-    _take_over(spool, mailboxes)
+    folders = {mailbox["folder"] for mailbox in mailboxes.values()}
+    for each, mailbox in mailboxes.items():
+        if mailbox["folder"] is not None and name in {None, each}:
+            _take_over(spool, mailbox, folders)
 
 
 def _says(index: Path, text: str) -> bool:
@@ -41,24 +49,25 @@ def _says(index: Path, text: str) -> bool:
     return False
 
 
-def _take_over(spool: Path, mailboxes: dict[str, dict[str, object]]) -> None:
-    """Mails for the former address of a mailbox, which is an alias of it now, are its mails: those that wait, also if
-    `deliver` stored them by the former index meanwhile, and those that were filed. Raise OSError.
+def _take_over(spool: Path, mailbox: dict[str, object], folders: Collection[object]) -> None:
+    """Given a mailbox, and the folders of all: mails for its former address, which is an alias of it now, are its mails:
+    those that wait, also if `deliver` stored them by the former index meanwhile, and those that were filed.
+
+    Raise OSError.
     """
-    folders = {mailbox["folder"] for mailbox in mailboxes.values()}
-    for mailbox in mailboxes.values():
-        addresses = cast("list[str]", mailbox["addresses"]) if mailbox["folder"] is not None else []
-        for former in {folder_of(address) for address in addresses} - folders:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                for folder in list((spool / former).iterdir()):
-                    if folder.name != TMP and folder.is_dir() and not folder.is_symlink():
-                        _move(folder, spool / str(mailbox["folder"]) / folder.name)
+    for former in {folder_of(address) for address in cast("list[str]", mailbox["addresses"])} - set(folders):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            for folder in list((spool / former).iterdir()):
+                if folder.name != TMP and folder.is_dir() and not folder.is_symlink():
+                    _move(folder, spool / str(mailbox["folder"]) / folder.name)
 
 
 def _move(folder: Path, target: Path) -> None:
     """Move the mails of one folder to another one, which is made if it is needed. Raise OSError."""
     if mails := [path for path in folder.iterdir() if NAME.fullmatch(path.name)]:
-        target.mkdir(mode=ALONE, exist_ok=True)
+        if not target.exists():
+            target.mkdir(mode=ALONE)
+            give(target)
         for path in mails:
             path.rename(target / path.name)
         sync(target)
@@ -73,6 +82,7 @@ def _make(spool: Path, path: Path, mode: int) -> None:
         made = spool / f".{secrets.token_hex(8)}"
         made.mkdir(mode=ALONE)
         try:
+            give(made)
             made.chmod(mode)
             made.rename(path)
         except OSError:
@@ -86,6 +96,13 @@ def _make(spool: Path, path: Path, mode: int) -> None:
             os.fchmod(folder, mode)
     finally:
         os.close(folder)
+
+
+def give(folder: Path) -> None:
+    """Root, for whom a command may run, gives a folder that it made to whom the folder above belongs: the service."""
+    if os.geteuid() == 0:
+        above = folder.parent.stat()
+        os.chown(folder, above.st_uid, above.st_gid)
 
 
 def _write(index: Path, text: str) -> None:

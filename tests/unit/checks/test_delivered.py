@@ -1,5 +1,6 @@
 """What `check` says about the spool of `deliver`."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,20 @@ def test_a_group_that_may_deliver(spool: Path) -> None:
     """The group is named."""
     (spool / FOLDER / "new").chmod(0o1770)
     assert "as a member of the group" in checked(spool)["deliver"].words
+
+
+@pytest.mark.fault("A43-11")
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another group")
+def test_a_spool_that_got_its_group_later(spool: Path) -> None:
+    """Folders that were made before the spool was given to a group keep theirs: what corrects that is named."""
+    os.chown(spool, -1, 65534)
+    spool.chmod(0o2755)
+    found = checked(spool)["deliver"]
+    assert found.ok is False
+    assert f"chgrp -R nogroup {spool}" in found.words
+    for path in (spool, *spool.rglob("*")):
+        os.chown(path, -1, 65534)
+    assert checked(spool)["deliver"].ok
 
 
 def test_mail_for_a_mailbox_that_is_gone(spool: Path) -> None:

@@ -177,6 +177,21 @@ def test_what_cannot_be_delivered(spool: Path, code: int, arguments: list[str]) 
     assert ([], []) == (mails(spool), mails(spool, "sales@example.com"))
 
 
+@pytest.mark.fault("A43-7")
+@pytest.mark.parametrize(
+    ("code", "arguments"), [(64, ["--unknown"]), (67, ["--mailbox", "x"]), (77, ["--mailbox", "read"])]
+)
+def test_a_refused_mail_is_read_to_its_end(spool: Path, code: int, arguments: list[str]) -> None:
+    """The server that still writes gets no broken pipe, which some report in place of the exit code."""
+    command = [sys.executable, "-m", "redmine_mailbridge", "deliver", "--spool", str(spool), *arguments]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=PLAIN) as process:
+        assert process.stdin is not None
+        for _ in range(40):
+            process.stdin.write(MAIL * 1000)
+        process.stdin.close()
+        assert code == process.wait(timeout=60)
+
+
 def test_the_envelope(spool: Path) -> None:
     """Sender and recipient stand in front as fields, with the mail's own line ends; the empty sender as <>."""
     assert 0 == run(spool, "--from", "anna@example.com", "--to", "support@example.com").returncode

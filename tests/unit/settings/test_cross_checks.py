@@ -411,6 +411,17 @@ def test_what_deliver_has_no_use_for(tmp_path: Path, values: dict[str, Any], lin
     assert line in refused(tmp_path, {"a": DELIVERED | values})
 
 
+@pytest.mark.fault("A43-9")
+@pytest.mark.parametrize("folder", ["new", "tmp", "Inbox", ".Failed", "Failed/2026", "/Failed"])
+def test_a_folder_that_the_spool_cannot_have(tmp_path: Path, folder: str) -> None:
+    """A folder in which no mail could be filed is refused at load, not at each mail."""
+    success = DELIVERED | {"after_success": "move", "success_folder": folder}
+    assert "success_folder: cannot be a folder of the spool" in refused(tmp_path, {"a": success}).replace(
+        f'success_folder = "{folder}"', "success_folder"
+    )
+    assert "cannot be a folder of the spool" in refused(tmp_path, {"a": DELIVERED | {"failure_folder": folder}})
+
+
 def test_two_mailboxes_of_deliver_with_one_address(tmp_path: Path) -> None:
     """Two mailboxes that would take the same mail from the spool are refused; one that is read by IMAP is another."""
     assert "each message would be read twice" in refused(tmp_path, {"a": DELIVERED, "b": DELIVERED})

@@ -212,6 +212,19 @@ def test_after_a_cut_nothing_begins(server: SpoolServer) -> None:
         box.connect()
 
 
+@pytest.mark.fault("A43-8")
+@pytest.mark.skipif(os.geteuid() != 0, reason="is what root does")
+def test_what_root_makes_belongs_to_the_service(tmp_path: Path) -> None:
+    """A command that root runs, as it may with PostgreSQL, leaves no folder that the service could not use."""
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    os.chown(spool, NOBODY, NOBODY)
+    assert opened(SpoolServer(spool)).ensure_folder("Failed")
+    folders = [path for path in spool.rglob("*") if path.is_dir()]
+    assert 4 == len(folders)
+    assert {(NOBODY, NOBODY)} == {(path.stat().st_uid, path.stat().st_gid) for path in folders}
+
+
 @pytest.mark.parametrize(
     ("address", "folder"),
     [

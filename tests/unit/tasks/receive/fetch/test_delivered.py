@@ -111,3 +111,17 @@ def test_one_spool_by_two_names(boxes: Boxes) -> None:
         assert {"desk": "old@example.com", "other": "other@example.com"} == {
             name: one["folder"] for name, one in index.items()
         }
+
+
+@pytest.mark.fault("A43-10")
+def test_a_folder_that_cannot_be_used_stops_its_own_mailbox_only(boxes: Boxes) -> None:
+    """A file in place of another mailbox's folder is no error of this one."""
+    boxes.values["broken"] = boxes.values["desk"] | {"address": "broken@example.com"}
+    boxes.load()
+    (boxes.folder / "spool" / "broken@example.com").touch()
+    deliver(boxes, mail("Printer"))
+    boxes.receive("desk")
+    assert ["Printer"] == boxes.subjects()
+    with boxes.fake.application() as made:
+        (broken,) = [receiver for receiver in made.receivers if receiver.mailbox.name == "broken"]
+        assert "broken@example.com" in (broken.once().error or "")
