@@ -50,7 +50,7 @@ def _says(index: Path, text: str) -> bool:
 
 
 def _take_over(spool: Path, mailbox: dict[str, object], folders: Collection[object]) -> None:
-    """Given a mailbox, and the folders of all: mails for its former address, which is an alias of it now, are its mails:
+    """Given a mailbox, and the folders of all: mails for its former address, which is an alias now, are its mails:
     those that wait, also if `deliver` stored them by the former index meanwhile, and those that were filed.
 
     Raise OSError.
