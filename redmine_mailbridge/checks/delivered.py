@@ -10,6 +10,7 @@ from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.errors import MailboxError, MailbridgeError
 from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.delivered.drop import INDEX, NEW, NotKept, folder_of, read_index
+from redmine_mailbridge.mailboxes.delivered.folders import NAME
 from redmine_mailbridge.settings.mailbox import MailboxSettings
 
 
@@ -41,6 +42,26 @@ def delivered_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Itera
     except (MailboxError, OSError) as error:
         words = str(error) if isinstance(error, MailbridgeError) else f"{folder}: {error.strerror}"
         yield Check(f"{here}: spool", False, words)
+
+
+def left_in_the_spool(name: str, box: MailboxSettings) -> Iterator[Check]:
+    """Given a mailbox that is read from a server, yield what `deliver` still does for it, and what waits in the spool
+    since its protocol was another: no one receives that.
+    """
+    folder = box.spool_dir / folder_of(box.address)
+    try:
+        count = sum(1 for path in (folder / NEW).iterdir() if NAME.fullmatch(path.name))
+        index = read_index(str(box.spool_dir))
+    except (OSError, NotKept):
+        return
+    takers = {mailbox for mailbox, known in index.items() if known["folder"] == folder.name}
+    if takers - {name} or not (count or takers):
+        return
+    words = f"{folder / NEW} has {count} message{'' if count == 1 else 's'}, which no one receives"
+    more = (
+        f', and `deliver` accepts more: remove {box.spool_dir / INDEX}, or set protocol = "deliver"' if takers else ""
+    )
+    yield Check(f"mailbox {name}: spool", False if takers else None, words + more)
 
 
 def _writers(title: str, spool: Path, folder: Path) -> Check:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from redmine_mailbridge.checks import port as ports
 from redmine_mailbridge.checks.advice import advice, login_advice, with_advice, with_line
-from redmine_mailbridge.checks.delivered import delivered_checks
+from redmine_mailbridge.checks.delivered import delivered_checks, left_in_the_spool
 from redmine_mailbridge.checks.result import Check, is_unproven, line_of
 from redmine_mailbridge.checks.vouching import vouched
 from redmine_mailbridge.conditions.rules import CERTIFICATE_DAYS
@@ -39,6 +39,7 @@ def mailbox_checks(name: str, box: MailboxSettings, mailbox: Mailbox) -> Iterato
     if box.protocol == "deliver":
         yield from delivered_checks(name, box, mailbox)
         return
+    yield from left_in_the_spool(name, box)
     try:
         resolved = _name(here, box)
         yield resolved

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from redmine_mailbridge.checks.delivered import left_in_the_spool
 from redmine_mailbridge.checks.mailbox import mailbox_checks
 from redmine_mailbridge.checks.result import Check
 from redmine_mailbridge.mailboxes.delivered import drop
@@ -101,3 +102,27 @@ def test_a_damaged_spool(spool: Path, damage: str) -> None:
         (spool / FOLDER / "new").touch()
     failed = [check for check in checked(spool).values() if check.ok is False]
     assert [True] == [str(spool) in check.words for check in failed]
+
+
+@pytest.mark.fault("A43-12")
+def test_mail_that_waits_since_the_protocol_was_another(spool: Path) -> None:
+    """A mailbox that is read by IMAP now is told what `deliver` stores for it still, and what waits there; one whose
+    spool is another mailbox's, or empty, is not.
+    """
+    given: dict[str, Any] = {
+        "address": FOLDER, "host": "localhost", "username": "u", "password": "p", "spool_dir": spool,
+        "issue": {"project": "support"},
+    }  # fmt: skip
+    box = MailboxSettings.model_validate(given)
+    (check,) = left_in_the_spool("desk", box)
+    assert check.ok is False
+    assert "`deliver` accepts more" in check.words
+    assert [] == list(left_in_the_spool("imap", box))
+    drop.add(str(spool), FOLDER, [b"Subject: x\n\n"], max_size=100)
+    prepare(spool, {"desk": {"folder": None, "addresses": [FOLDER], "max_size": 100}})
+    (check,) = left_in_the_spool("desk", box)
+    assert (None, f"{spool / FOLDER / 'new'} has 1 message, which no one receives") == (check.ok, check.words)
+    found = list(mailbox_checks("desk", box, mailbox_of("desk", box)))
+    assert check == found[0]
+    next((spool / FOLDER / "new").iterdir()).unlink()
+    assert [] == list(left_in_the_spool("desk", box))
