@@ -151,8 +151,11 @@ class SpoolServer:
             drop.add(str(self.spool), "support@example.com", [mail], max_size=LIMIT)
 
     def contents(self, folder: str = "INBOX") -> list[tuple[int, frozenset[str], bytes]]:
-        place = self.new if folder == "INBOX" else self.new.with_name(folder)
-        return [(int(path.name[:20]), frozenset(), path.read_bytes()) for path in sorted(place.iterdir())]
+        places = [self.new, self.new.with_name("cur")] if folder == "INBOX" else [self.new.with_name(folder)]
+        paths = sorted(
+            (path for place in places if place.exists() for path in place.iterdir()), key=lambda one: one.name
+        )
+        return [(int(path.name[:20]), frozenset(), path.read_bytes()) for path in paths]
 
     def remove(self, uid: int, folder: str = "INBOX") -> None:
         assert folder == "INBOX"

@@ -18,8 +18,8 @@ NOT_WITH_DELIVER = (
 )  # fmt: skip
 """The settings about a server and its folders, which a mailbox has no use for whose mail is delivered to it."""
 
-OF_THE_SPOOL = ("inbox", "new", "tmp")
-"""The folders in which mail waits that is delivered: no mail is filed there."""
+OF_THE_SPOOL = ("inbox", "new", "tmp", "cur")
+"""The folders of the mail that is delivered: none is filed there."""
 
 
 def not_with_deliver(

@@ -3,6 +3,7 @@
     SPOOL/mailboxes.json     who gets mail for which address; written by the service, read by `deliver`
     SPOOL/ADDRESS/tmp/       mails that are being written
     SPOOL/ADDRESS/new/       mails to receive: complete, and synced to the disk
+    SPOOL/ADDRESS/cur/       mails that are done and stay in INBOX
     SPOOL/ADDRESS/FOLDER/    mails that were filed
 
 As in Maildir, a mail is written to `tmp`, synced, moved to `new` in one step, and `new` is synced. Uses the standard
@@ -19,7 +20,7 @@ from collections.abc import Iterable
 from redmine_mailbridge.side_effects import SideEffect, side_effect
 
 INDEX = "mailboxes.json"
-TMP, NEW = "tmp", "new"
+TMP, NEW, CUR = "tmp", "new", "cur"
 LARGEST_INDEX = 4 << 20
 MADE_TO_BE_READ = 0o640
 """The mode of a mail, whatever the umask: the service reads mails of another user by their group."""

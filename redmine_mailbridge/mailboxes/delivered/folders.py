@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from redmine_mailbridge.errors import FolderMissing, MailboxUnreachable
-from redmine_mailbridge.mailboxes.delivered.drop import NEW, TMP
+from redmine_mailbridge.mailboxes.delivered.drop import CUR, NEW, TMP
 from redmine_mailbridge.model.mailbox import Location
 
 VALIDITY = "deliver"
@@ -31,11 +31,16 @@ class SpoolFolders:
         self._name = name
         self._path = path
 
+    @property
+    def kept(self) -> Path:
+        """The folder of the mails of INBOX that are done: it may be missing."""
+        return self._path / CUR
+
     def path_of(self, folder: str) -> Path:
         """Given a folder's name, return its path. Raise FolderMissing if it cannot be a folder's name."""
         if is_inbox(folder):
             return self._path / NEW
-        if not folder or folder.startswith(".") or "/" in folder or "\0" in folder or folder in {TMP, NEW}:
+        if not folder or folder.startswith(".") or "/" in folder or "\0" in folder or folder in {TMP, NEW, CUR}:
             raise FolderMissing(f"mailbox {self._name}: {folder!r} cannot be a folder of the spool")
         return self._path / folder
 
@@ -56,7 +61,11 @@ class SpoolFolders:
         """
         if location.uid_validity.partition("@")[0] != VALIDITY or not NAME.fullmatch(location.uid):
             return None
-        return self.path_of(location.folder) / location.uid
+        path = self.path_of(location.folder) / location.uid
+        if is_inbox(location.folder) and not path.exists():
+            kept = self.kept / location.uid
+            return kept if kept.exists() else path
+        return path
 
     def mails(self, folder: str) -> Iterator[tuple[str, os.stat_result]]:
         """The names and states of the mails in a folder, in any order. Raise FolderMissing, MailboxUnreachable."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnreachable, MailUnreadable
 from redmine_mailbridge.mailboxes.account import Account
-from redmine_mailbridge.mailboxes.delivered.drop import NEW, TMP, folder_of
+from redmine_mailbridge.mailboxes.delivered.drop import CUR, NEW, TMP, folder_of
 from redmine_mailbridge.mailboxes.delivered.folders import FOLDER, VALIDITY, SpoolFolders, exists, is_inbox, is_mail
 from redmine_mailbridge.mailboxes.delivered.preparation import give, sync
 from redmine_mailbridge.mailboxes.imap.search import header_values, message_id_field, one_line
@@ -78,7 +78,7 @@ class DeliveredMailbox(Account):
                 names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
         except OSError as error:
             raise self._away(error) from None
-        return (FOLDER, *(name for name in names if name not in {TMP, NEW} and not name.startswith(".")))
+        return (FOLDER, *(name for name in names if name not in {TMP, NEW, CUR} and not name.startswith(".")))
 
     def ensure_folder(self, folder: str) -> bool:
         """Make a folder beside `new`, if it is missing."""
@@ -157,14 +157,29 @@ class DeliveredMailbox(Account):
         return None
 
     def file(self, location: Location, folder: str, *, first: bool = False) -> Filing:
-        """Move a mail to another folder of the spool."""
+        """Move a mail to another folder of the spool; within INBOX to those that are done."""
         del first
         target = self._folders.existing(folder)
         path = self._folders.mail(location)
         if path is None or not exists(path):
             return Filing.GONE
-        if path.parent == target:
+        if path.parent == target or (is_inbox(folder) and path.parent == self._folders.kept):
             return Filing.KEPT
+        return self._kept(path) if is_inbox(folder) else self._moved(path, target)
+
+    def _kept(self, path: Path) -> Filing:
+        """Move a mail to those of INBOX that are done. Raise FilingRefused."""
+        try:
+            if not self._folders.kept.exists():
+                self._folders.kept.mkdir(mode=0o700)
+                give(self._folders.kept)
+                sync(self.path)
+        except OSError as error:
+            raise FilingRefused(f"mailbox {self.name}: {path}: {error.strerror}") from None
+        return self._moved(path, self._folders.kept)
+
+    def _moved(self, path: Path, target: Path) -> Filing:
+        """Move a mail to this folder. Raise FilingRefused."""
         try:
             with side_effect(SideEffect.MOVE):
                 path.rename(target / path.name)
@@ -199,9 +214,13 @@ class DeliveredMailbox(Account):
         return Filing.DELETED
 
     def mark(self, location: Location) -> Filing:
-        """The store knows that a mail is done: it stays as it is."""
+        """Move a mail that is done from `new` to `cur`, where no other store takes it for a new one."""
         path = self._folders.mail(location)
-        return Filing.KEPT if path is not None and exists(path) else Filing.GONE
+        if path is None or not exists(path):
+            return Filing.GONE
+        if path.parent.name == NEW and self._kept(path) is Filing.GONE:
+            return Filing.GONE
+        return Filing.KEPT
 
     def message_ids(self, listed: Sequence[Listed]) -> dict[str, str]:
         """Read the beginning of each mail."""

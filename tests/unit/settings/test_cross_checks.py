@@ -412,7 +412,7 @@ def test_what_deliver_has_no_use_for(tmp_path: Path, values: dict[str, Any], lin
 
 
 @pytest.mark.fault("A43-9")
-@pytest.mark.parametrize("folder", ["new", "tmp", "Inbox", ".Failed", "Failed/2026", "/Failed"])
+@pytest.mark.parametrize("folder", ["new", "tmp", "cur", "Inbox", ".Failed", "Failed/2026", "/Failed"])
 def test_a_folder_that_the_spool_cannot_have(tmp_path: Path, folder: str) -> None:
     """A folder in which no mail could be filed is refused at load, not at each mail."""
     success = DELIVERED | {"after_success": "move", "success_folder": folder}

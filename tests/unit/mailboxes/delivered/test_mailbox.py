@@ -69,7 +69,7 @@ def test_a_uid_leads_nowhere_else(server: SpoolServer, tmp_path: Path, uid: str)
     assert () == box.alike(dataclasses.replace(mail, location=location), "INBOX")
 
 
-@pytest.mark.parametrize("folder", ["", "..", ".Failed", "tmp", "new", "a/b", "a\0b"])
+@pytest.mark.parametrize("folder", ["", "..", ".Failed", "tmp", "new", "cur", "a/b", "a\0b"])
 def test_folders_lie_within_the_spool(server: SpoolServer, folder: str) -> None:
     """A folder that would lie elsewhere, or be that of new mails, is refused."""
     box = opened(server)

@@ -125,3 +125,33 @@ def test_a_folder_that_cannot_be_used_stops_its_own_mailbox_only(boxes: Boxes) -
     with boxes.fake.application() as made:
         (broken,) = [receiver for receiver in made.receivers if receiver.mailbox.name == "broken"]
         assert "broken@example.com" in (broken.once().error or "")
+
+
+@pytest.mark.fault("A43-13")
+def test_mail_that_is_kept_is_not_new_to_an_empty_store(boxes: Boxes) -> None:
+    """Mail that is done, and is kept, or was not received in full, leaves the folder of new mail: a store that was
+    replaced by an empty one makes no second issue of it. It is found where it is: by a retry, and when its days end.
+    """
+    boxes.change("desk", after_success="keep", keep_days=3, after_failure="keep", senders={"block": ["example.org"]})
+    deliver(boxes, mail("Kept"), BARE, mail("Rejected", sender="eve@example.org"))
+    boxes.receive()
+    assert [] == new(boxes, "old@example.com")
+    (rejected,) = [row for row in boxes.rows() if row.state is State.REJECTED]
+    boxes.change("desk", senders={})
+    with boxes.fake.application() as made:
+        forget_raw(made.store, older_than=time.time() + 60)
+        assert made.store.retry(rejected.id)
+    boxes.receive()
+    for file in boxes.folder.glob("bridge.db*"):
+        file.rename(file.with_name(f"aside-{file.name}"))
+    boxes.receive()
+    assert ["Kept", "Rejected", "Scan"] == boxes.subjects()
+    assert [] == boxes.rows()
+    for file in boxes.folder.glob("bridge.db*"):
+        file.unlink()
+    for file in boxes.folder.glob("aside-*"):
+        file.rename(file.with_name(file.name.removeprefix("aside-")))
+    with boxes.fake.application() as made, made.store.database.write() as db:
+        db.exec_driver_sql("UPDATE mail SET changed_at = changed_at - 4 * 86400")
+    boxes.receive()
+    assert [] == list((boxes.folder / "spool" / "old@example.com" / "cur").iterdir())
