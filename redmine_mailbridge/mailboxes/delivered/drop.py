@@ -79,10 +79,10 @@ def add(spool: str, folder: str, chunks: Iterable[bytes], *, max_size: int) -> s
     with contextlib.ExitStack() as opened:
         try:
             tmp, new = (_directory(opened, f"{spool}/{folder}/{name}") for name in (TMP, NEW))
-            name = f"{time.time_ns():020d}.{os.getpid()}.{os.urandom(8).hex()}"
+            part, name = _name(), _name()  # whoever sees the first one in tmp must not take the second one in new
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            mail = os.open(name, flags, 0o600, dir_fd=tmp)
-            opened.callback(_remove, name, tmp)  # does nothing once the mail has been moved
+            mail = os.open(part, flags, 0o600, dir_fd=tmp)
+            opened.callback(_remove, part, tmp)  # does nothing once the mail has been moved
             try:
                 _write(mail, chunks, max_size)
                 _hand_over(mail, os.fstat(new))
@@ -90,11 +90,15 @@ def add(spool: str, folder: str, chunks: Iterable[bytes], *, max_size: int) -> s
             finally:
                 os.close(mail)
             with side_effect(SideEffect.DELIVER):
-                os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
+                os.rename(part, name, src_dir_fd=tmp, dst_dir_fd=new)
                 _sync_names(name, new)
         except OSError as error:
             raise NotKept(f"the spool {spool} did not take the mail: {error.strerror}") from None
     return name
+
+
+def _name() -> str:
+    return f"{time.time_ns():020d}.{os.getpid()}.{os.urandom(8).hex()}"
 
 
 def _directory(opened: contextlib.ExitStack, path: str) -> int:

@@ -69,7 +69,8 @@ def _move(folder: Path, target: Path) -> None:
             target.mkdir(mode=ALONE)
             give(target)
         for path in mails:
-            path.rename(target / path.name)
+            if not os.path.lexists(target / path.name):  # whoever may write there gave it that name
+                path.rename(target / path.name)
         sync(target)
 
 

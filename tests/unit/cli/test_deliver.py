@@ -534,3 +534,20 @@ def test_names_never_collide(spool: Path) -> None:
     for _ in range(3):
         assert 0 == run(spool, "--mailbox", "support", script=still).returncode
     assert [MAIL] * 3 == mails(spool)
+
+
+@pytest.mark.fault("A43-15")
+def test_no_one_takes_the_name_of_a_mail(spool: Path) -> None:
+    """Whoever sees a mail's name in `tmp`, and writes a file of that name to `new`, does not make the service take the
+    mail for one that it knows already: the mail has another name there.
+    """
+    new = spool / "support@example.com" / "new"
+
+    def chunks() -> Iterator[bytes]:
+        yield MAIL
+        (part,) = (spool / "support@example.com" / "tmp").iterdir()
+        (new / part.name).write_bytes(b"Subject: of another\n\n")
+
+    name = drop.add(str(spool), "support@example.com", chunks(), max_size=1_000_000)
+    assert MAIL == (new / name).read_bytes()
+    assert 2 == len(mails(spool))

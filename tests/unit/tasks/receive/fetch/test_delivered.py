@@ -155,3 +155,16 @@ def test_mail_that_is_kept_is_not_new_to_an_empty_store(boxes: Boxes) -> None:
         db.exec_driver_sql("UPDATE mail SET changed_at = changed_at - 4 * 86400")
     boxes.receive()
     assert [] == list((boxes.folder / "spool" / "old@example.com" / "cur").iterdir())
+
+
+@pytest.mark.fault("A43-15")
+def test_a_taken_over_mail_replaces_no_other(boxes: Boxes) -> None:
+    """A file of the same name in the folder of the new address stays, and so does the mail."""
+    boxes.change("desk", address="new@example.com", aliases=["old@example.com"])
+    boxes.receive()
+    deliver(boxes, mail("Late"))
+    (late,) = new(boxes, "old@example.com")
+    (boxes.folder / "spool" / "new@example.com" / "new" / late.name).write_bytes(mail("Another"))
+    boxes.receive()
+    assert ["Another"] == boxes.subjects()
+    assert [late] == new(boxes, "old@example.com")
