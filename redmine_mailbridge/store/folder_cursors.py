@@ -127,6 +127,12 @@ class FolderCursors:
                 ended = table.c.uid_validity.concat(f"@back{number}")
                 db.execute(sa.update(table).where(untagged).values(uid_validity=ended))
 
+    def never_read(self, mailbox: str, name: str) -> None:
+        """What was read under this folder's name says nothing about the folder: it counts as never read."""
+        with side_effect(SideEffect.KEEP_ROW), self.database.write() as db:
+            for table in (folder, left_lying):
+                db.execute(sa.delete(table).where(table.c.mailbox == mailbox, table.c.folder == name))
+
     def left(self, mailbox: str, name: str) -> frozenset[str] | None:
         """The UIDs skipped in a folder that no cursor excludes; None: not recorded."""
         query = sa.select(left_lying.c.uid).where(left_lying.c.mailbox == mailbox, left_lying.c.folder == name)

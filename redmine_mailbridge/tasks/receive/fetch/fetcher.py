@@ -14,7 +14,7 @@ import structlog
 from redmine_mailbridge.errors import MailboxError
 from redmine_mailbridge.mail.mime.headers import message_ids
 from redmine_mailbridge.mailboxes.contract import Mailbox
-from redmine_mailbridge.model.mailbox import FolderState, Listed
+from redmine_mailbridge.model.mailbox import FolderState, Listed, MailProtocol
 from redmine_mailbridge.model.stored_mail import Cursor, StoredMail
 from redmine_mailbridge.policy.intake_limits import (
     braked,
@@ -90,6 +90,9 @@ class MailFetcher:
         name = self._mailbox.name
         cursor, excluded = self._store.cursor(name, folder), self._store.left(name, folder)
         listed: Sequence[Listed] | None = None
+        if cursor is not None and self._never_decided(folder, cursor):
+            self._store.never_read(name, folder)
+            cursor = None
         if cursor is not None and self._went_back(state, cursor):
             log.warning("receive.uids_decreased", folder=folder, read=cursor.uid, next=state.uid_next)
             self._store.end_validity(name, folder)
@@ -109,6 +112,14 @@ class MailFetcher:
                 self._store.leave(name, folder, excluded)
             listed = self._brake(folder, cursor, excluded or frozenset())
         yield from self._behind(folder, cursor, excluded or frozenset(), listed)
+
+    def _never_decided(self, folder: str, cursor: Cursor) -> bool:
+        """Whether only the spool of `deliver` was read so far, all of whose mails are new: it is not decided yet which
+        mails of the server are.
+        """
+        of_spool = cursor.uid_validity.partition("@")[0] == MailProtocol.DELIVER.value
+        of_server = not self._reading.start.takes_all
+        return of_spool and of_server and not self._store.taken_from(self._mailbox.name, folder)
 
     def _went_back(self, state: FolderState, cursor: Cursor) -> bool:
         """Whether a folder reuses UIDs because it was restored from a backup. UIDs never decrease otherwise (RFC 9051

@@ -1,17 +1,22 @@
 """Mail that `deliver` accepted, when the mailbox changes while it waits: it becomes one issue."""
 
+import datetime as dt
 import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from redmine_mailbridge.mailboxes import factory
+from redmine_mailbridge.mailboxes.contract import Mailbox
 from redmine_mailbridge.mailboxes.delivered import drop
 from redmine_mailbridge.model.mail_state import State
+from redmine_mailbridge.model.mailbox import MailboxConfig, MailProtocol
 from redmine_mailbridge.store.raw_mails.retention import forget_raw
 from redmine_mailbridge.wiring.mailboxes import prepare_spool
+from tests.memory_mailbox import Kept, MemoryMailbox
 from tests.product import mail
 from tests.unit.tasks.boxes import Boxes, open_boxes
 
@@ -168,3 +173,43 @@ def test_a_taken_over_mail_replaces_no_other(boxes: Boxes) -> None:
     boxes.receive()
     assert ["Another"] == boxes.subjects()
     assert [late] == new(boxes, "old@example.com")
+
+
+@pytest.mark.fault("A43-16")
+def test_a_mailbox_that_becomes_one_of_imap(boxes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mailbox of `deliver` that is read by IMAP from now on asks which mail there counts, and takes that alone; what
+    waits in the spool meanwhile is received when it is one of `deliver` again.
+    """
+
+    def opened(config: MailboxConfig, **known: Any) -> Mailbox:
+        if config.protocol is MailProtocol.DELIVER:
+            return factory.open_mailbox(config, **known)
+        return MemoryMailbox(boxes.server(config.host, config.username), config.name)
+
+    monkeypatch.setattr("redmine_mailbridge.wiring.mailboxes.open_mailbox", opened)
+    piped = dict(boxes.values["desk"])
+    read = piped | {"protocol": "imap", "host": "mail.example.com", "username": "old@example.com", "security": "tls"}
+    server = boxes.server("mail.example.com", "old@example.com")
+    server.append(mail("Years ago"))
+    server.folders["INBOX"].mails[1] = Kept(mail("Years ago"), dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    deliver(boxes, mail("First"))
+    boxes.receive()
+    deliver(boxes, mail("Waits"))
+    boxes.values["desk"] = read
+    boxes.load()
+    with boxes.fake.application() as made:
+        assert "start_from is not set" in (made.receivers[0].once().error or "")
+    boxes.change("desk", start_from="now")
+    boxes.receive()
+    server.append(mail("Second"))
+    boxes.receive()
+    assert ["First", "Second"] == boxes.subjects()
+    boxes.values["desk"] = piped
+    boxes.load()
+    boxes.receive()
+    assert ["First", "Second", "Waits"] == boxes.subjects()
+    boxes.values["desk"] = read | {"start_from": "now"}
+    boxes.load()
+    server.append(mail("Third"))
+    boxes.receive()
+    assert ["First", "Second", "Third", "Waits"] == boxes.subjects()
