@@ -171,9 +171,10 @@ class DeliveredMailbox(Account):
         """Move a mail to those of INBOX that are done. Raise FilingRefused."""
         try:
             if not self._folders.kept.exists():
-                self._folders.kept.mkdir(mode=0o700)
-                give(self._folders.kept)
-                sync(self.path)
+                with side_effect(SideEffect.MAKE_FOLDER):
+                    self._folders.kept.mkdir(mode=0o700)
+                    give(self._folders.kept)
+                    sync(self.path)
         except OSError as error:
             raise FilingRefused(f"mailbox {self.name}: {path}: {error.strerror}") from None
         return self._moved(path, self._folders.kept)
