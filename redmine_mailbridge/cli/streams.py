@@ -38,11 +38,13 @@ def told_when_unwritable() -> Iterator[None]:
             raise
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"standard output: {error.strerror}\n")
-        _leave(sys.stdout)
+        leave(sys.stdout)
         sys.exit(1)
 
 
-def _leave(stream: TextIO) -> None:
-    """Discard what the stream still buffers: Python would otherwise retry at exit and print an error."""
+def leave(stream: TextIO) -> None:
+    """Given a stream that cannot be written, discard what it still buffers: Python would otherwise retry at exit and
+    print an error.
+    """
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -44,10 +44,13 @@ _WITHIN = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 
 
 
 def engine_for(url: sa.URL, *, busy_seconds: float) -> sa.Engine:
-    """Given a database URL, and for how many seconds SQLite waits for another writer, return its engine."""
+    """Given a database URL, and for how many seconds SQLite waits for another writer, and PostgreSQL at most
+    for a connection, return its engine.
+    """
     if is_sqlite(url):
         return _sqlite_engine(url, busy_seconds)
-    return postgresql_engine(url, pool_size=20, max_overflow=10, pool_pre_ping=True)
+    within = {**_WITHIN, "connect_timeout": int(min(_WITHIN["connect_timeout"], max(busy_seconds, 2)))}
+    return postgresql_engine(url, within=within, pool_size=20, max_overflow=10, pool_pre_ping=True)
 
 
 def _make_private(file: Path) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from redmine_mailbridge.model.mail_state import OPEN, State, pause_after
 from redmine_mailbridge.model.stored_mail import StoredMail
 from redmine_mailbridge.side_effects import SideEffect, side_effect
-from redmine_mailbridge.store.database import LEASE_SECONDS, Database
+from redmine_mailbridge.store.database import BUSY_SECONDS, LEASE_SECONDS, Database
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.due import NEVER, mail_is_due
 from redmine_mailbridge.store.lock import Lock, is_held, take_lock
@@ -52,12 +52,13 @@ class Store(MailAdder):
         raw_in_database: bool = False,
         clock: Callable[[], float] = time.time,
         lease_seconds: float = LEASE_SECONDS,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> Self:
         """Given a database URL, the folder for raw messages and temporary files, and whether the raw messages are in
         the database, return the store, with its tables migrated. Without a folder they are. `lease_seconds` is for
-        PostgreSQL.
+        PostgreSQL; for `busy_seconds` SQLite waits for another writer.
         """
-        database = Database(url, lease_seconds=lease_seconds)
+        database = Database(url, lease_seconds=lease_seconds, busy_seconds=busy_seconds)
         database.migrate()
         folder = RawFolder(raw_dir) if raw_dir is not None else None
         return cls(database, RawStore(database, folder, in_database=raw_in_database, clock=clock), clock=clock)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.database import BUSY_SECONDS
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.tasks.receive.planner import Planner
 from redmine_mailbridge.wiring import planner
@@ -12,10 +13,10 @@ from redmine_mailbridge.wiring.store import open_store
 
 
 @contextmanager
-def store_of(settings: Settings) -> Iterator[Store | None]:
-    """Given settings, lend the store; None when there is none yet."""
+def store_of(settings: Settings, *, patience: float = BUSY_SECONDS) -> Iterator[Store | None]:
+    """Given settings, lend the store; None when there is none yet. `patience` as for `open_store`."""
     file = settings.store.sqlite_file
-    store = None if file is not None and not file.exists() else open_store(settings)
+    store = None if file is not None and not file.exists() else open_store(settings, patience=patience)
     try:
         yield store
     finally:

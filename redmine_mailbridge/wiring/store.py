@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from redmine_mailbridge.settings.models import Settings
+from redmine_mailbridge.store.database import BUSY_SECONDS
 from redmine_mailbridge.store.health import Health
 from redmine_mailbridge.store.issue_copy import IssueCopy
 from redmine_mailbridge.store.messages import Store
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
     from redmine_mailbridge.store.observed.certificates import Certificates
 
 
-def open_store(settings: Settings) -> Store:
-    """The store, its tables brought up to date. A root process continues as the owner of its folder."""
+def open_store(settings: Settings, *, patience: float = BUSY_SECONDS) -> Store:
+    """The store, its tables brought up to date. A root process continues as the owner of its folder. `patience`: for
+    how many seconds a database that is locked, or does not accept a connection, is waited for.
+    """
     file = settings.store.sqlite_file
     become_owner(file.parent if file is not None else None)
     url, folder = settings.store.database_url(), settings.store.raw_folder
     seconds = settings.store.lease_duration.total_seconds()
-    return Store.open(url, folder, raw_in_database=settings.store.raw_in_database, lease_seconds=seconds)
+    in_database = settings.store.raw_in_database
+    return Store.open(url, folder, raw_in_database=in_database, lease_seconds=seconds, busy_seconds=patience)
 
 
 def message_queries(store: Store) -> MessageQueries:

@@ -1,10 +1,12 @@
 """`health`: what is wrong, as a plugin for Nagios, Icinga and Checkmk."""
 
+import sys
 from typing import Any, NoReturn
 
 import click
 
 from redmine_mailbridge.cli.main import Invocation, pass_invocation
+from redmine_mailbridge.cli.streams import leave
 
 
 class MonitoringPlugin(click.Command):
@@ -27,7 +29,7 @@ class MonitoringPlugin(click.Command):
         except MailbridgeError as error:
             _unknown(str(error))
         except Exception as error:  # noqa: BLE001 - its reader knows exit codes alone
-            click.echo(where(error), err=True, nl=False)
+            _say(where(error))
             _unknown(fault(error))
 
 
@@ -35,8 +37,28 @@ def _unknown(reason: str) -> NoReturn:
     """Print why nothing can be determined, and exit."""
     from redmine_mailbridge.conditions.plugin_output import UNKNOWN, unknown_line
 
-    click.echo(unknown_line(reason))
+    _print(unknown_line(reason))
     raise SystemExit(UNKNOWN)
+
+
+def _print(text: str) -> None:
+    """Print. If that is impossible, exit: the answer is unknown."""
+    from redmine_mailbridge.conditions.plugin_output import UNKNOWN
+
+    try:
+        click.echo(text)
+    except OSError as error:
+        leave(sys.stdout)
+        _say(f"standard output: {error.strerror}\n")
+        raise SystemExit(UNKNOWN) from None
+
+
+def _say(text: str) -> None:
+    """Print to standard error, if it can be written."""
+    try:
+        click.echo(text, err=True, nl=False)
+    except OSError:
+        leave(sys.stderr)
 
 
 @click.command(cls=MonitoringPlugin)
@@ -46,12 +68,13 @@ def command(invocation: Invocation) -> None:
 
     Prints one line with numbers, then details, as Nagios, Icinga and Checkmk read them. Connects to no server.
 
-    Exits with 0 (ok), 1 (warning), 2 (critical) or 3 (unknown: the settings cannot be used, or the command is wrong).
+    Exits with 0 (ok), 1 (warning), 2 (critical) or 3 (unknown: the settings cannot be used, the command is
+    wrong, or the output cannot be written).
     """
     from redmine_mailbridge.conditions.condition import worst
     from redmine_mailbridge.conditions.plugin_output import plugin_lines
     from redmine_mailbridge.wiring.conditions import list_conditions
 
     conditions = list_conditions(invocation.loaded().settings)
-    click.echo("\n".join(plugin_lines(conditions)))
+    _print("\n".join(plugin_lines(conditions)))
     raise SystemExit(int(worst(conditions)))

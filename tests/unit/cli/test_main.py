@@ -162,6 +162,15 @@ def test_an_output_that_is_full(settings: Path, command: str) -> None:
     assert (1, "standard output: No space left on device\n") == (done.returncode, done.stderr)
 
 
+@pytest.mark.fault("A44-3")
+@pytest.mark.parametrize("rest", ["> /dev/full", "--wrong > /dev/full", "> /dev/full 2>&1", "| true"])
+def test_an_answer_that_nobody_gets(settings: Path, rest: str) -> None:
+    """Where `health` cannot print, a monitoring system gets the code for "unknown", not the one for a warning."""
+    done = ended(f"$RUN health {rest}; exit ${{PIPESTATUS[0]}}", settings)
+    assert 3 == done.returncode
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
 def test_what_is_closed(settings: Path, closed: str) -> None:
     """A closed input or output is no fault, and no file takes its place: what is said goes into none."""

@@ -1,7 +1,9 @@
 """One list feeds all that say what is wrong: commands, probes, alerts, the overview and `check`."""
 
+import contextlib
 import json
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,3 +211,20 @@ def test_the_statements_do_not_grow(tmp_path: Path, mailboxes: int) -> None:
     assert len(statements) <= 9
     assert {"BEGIN", "SELECT"} >= {statement.split()[0] for statement in statements}
     store.close()
+
+
+@pytest.mark.fault("A44-4")
+def test_a_locked_store_is_reported_in_time(tmp_path: Path) -> None:
+    """`health` says so before a monitoring system ends it, which happens after ten seconds."""
+    file = settings_file(tmp_path)
+    with Site.of(file):
+        pass
+    (database,) = tmp_path.glob("*.db")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("CREATE TABLE taken (number)")
+        began = time.monotonic()
+        said = CliRunner().invoke(cli, ["health", "--settings", str(file)])
+    assert (2, True) == (said.exit_code, "store-unavailable" in said.output), said.output
+    assert time.monotonic() - began < 9
