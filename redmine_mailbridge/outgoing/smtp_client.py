@@ -4,6 +4,8 @@ import smtplib
 from collections.abc import Callable
 from typing import Any
 
+from urllib3.util.wait import wait_for_write
+
 END = len(b".\r\n")
 """Bytes without which a mail is not complete (RFC 5321 section 4.5.2)."""
 MOST_LINES = 10_000
@@ -43,6 +45,7 @@ class _Bounded:
             super().send(s)  # type: ignore[misc]  # of smtplib.SMTP
             return
         super().send(s[:-END])  # type: ignore[misc]  # of smtplib.SMTP
+        wait_for_write(self.sock, self.sock.gettimeout())  # so that it does not wait in the middle of the end
         self.before_end()
         super().send(s[-END:])  # type: ignore[misc]  # of smtplib.SMTP
 

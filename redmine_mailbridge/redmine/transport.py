@@ -23,11 +23,12 @@ from requests.cookies import RequestsCookieJar
 from requests.utils import get_auth_from_url
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.wait import wait_for_write
 
 from redmine_mailbridge.errors import RedmineError, RedmineRefused, RedmineUnavailable, RedmineUnclear
 from redmine_mailbridge.redmine.responses import Response, error_of, read_answer
 from redmine_mailbridge.util import certificates
-from redmine_mailbridge.util.printable import system_error
+from redmine_mailbridge.util.printable import printable_line, system_error
 
 WAY = (OSError, urllib3.exceptions.HTTPError, http.client.HTTPException)
 """Failures on the way to Redmine: the connection, TLS, the CA file. The errors of requests are
@@ -47,6 +48,10 @@ class _Sent(threading.local):
 _sent = _Sent()
 
 
+SENT_AT_ONCE = 4096
+"""Bytes that the system takes at once where it takes any: it counts as writable with a third of its buffer free."""
+
+
 @contextmanager
 def checked(checks: Sequence[Callable[[], object]]) -> Iterator[None]:
     """Within the block, this thread calls these before each piece of a request that it sends."""
@@ -55,6 +60,21 @@ def checked(checks: Sequence[Callable[[], object]]) -> Iterator[None]:
         yield
     finally:
         _sent.checks = ()
+
+
+def _checked_pieces(sock: Any, data: Any) -> Iterator[Any]:
+    """Given a socket, yield what is about to be sent through it, each piece after the checks. Sending the last one does
+    not wait in the middle: there is room for it when it is checked.
+    """
+    if not _sent.checks:
+        yield data
+        return
+    long = isinstance(data, bytes) and len(data) > SENT_AT_ONCE
+    for piece in (data[:-1], data[-1:]) if long else (data,):
+        wait_for_write(sock, sock.gettimeout())
+        for check in _sent.checks:
+            check()
+        yield piece
 
 
 class _Connection(HTTPConnection):
@@ -67,10 +87,9 @@ class _Connection(HTTPConnection):
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
             self.connect()
-        for check in _sent.checks:
-            check()
-        _sent.yes = True
-        super().send(data)
+        for piece in _checked_pieces(self.sock, data):
+            _sent.yes = True
+            super().send(piece)
 
 
 class _SecureConnection(HTTPSConnection):
@@ -80,15 +99,15 @@ class _SecureConnection(HTTPSConnection):
             super().connect()
         finally:
             _sent.yes = False  # a proxy was asked for a tunnel, Redmine for nothing
-        certificates.note(self.host, self.port or 443, self.sock)
+        host, port = self._tunnel_host or self.host, self._tunnel_port if self._tunnel_host else self.port
+        certificates.note(host, port or 443, self.sock)  # behind a proxy's tunnel too, Redmine's own
 
     def send(self, data: Any) -> None:
         if self.sock is None and self.auto_open:
             self.connect()
-        for check in _sent.checks:
-            check()
-        _sent.yes = True
-        super().send(data)
+        for piece in _checked_pieces(self.sock, data):
+            _sent.yes = True
+            super().send(piece)
 
 
 class _Pool(HTTPConnectionPool):
@@ -267,5 +286,7 @@ def cause(error: Exception) -> str:
         if below is None or below is inner:
             break
         inner = below
+    if isinstance(inner, urllib3.exceptions.LocationParseError):  # with the whole address, a proxy's password included
+        return "the connection failed (the address of Redmine or of the proxy is wrong)"
     words = (system_error(inner) or str(inner)).rpartition(">: ")[2] or type(inner).__name__
-    return f"the connection failed ({words.partition('(Caused by')[0][:200].strip()})"
+    return f"the connection failed ({printable_line(words.partition('(Caused by')[0], 200)})"

@@ -1,6 +1,7 @@
 """imaplib's clients, which no server can keep listening for ever, and how imap-tools makes them."""
 
 import imaplib
+from collections.abc import Callable
 from typing import Any
 
 from imap_tools import MailBox, MailBoxUnencrypted
@@ -10,9 +11,19 @@ MOST_LINES = 200_000
 
 
 class _Bounded:
-    """Counts the lines of an answer, also where imaplib itself waits for more (a challenge, a capability)."""
+    """Counts the lines of an answer, also where imaplib itself waits for more (a challenge, a capability). Calls
+    `before_piece` directly before each piece of a command is sent: a message to store follows the server's consent, and
+    the command's last line end follows the message.
+    """
 
     lines = 0
+    before_piece: Callable[[], object] | None = None
+
+    def send(self, data: Any) -> None:
+        """As imaplib says."""
+        if self.before_piece is not None:
+            self.before_piece()
+        super().send(data)  # type: ignore[misc]  # of imaplib.IMAP4
 
     def _get_response(self) -> Any:
         self.lines += 1

@@ -180,13 +180,16 @@ class ImapSession:
         Raise MailboxUnreachable when the connection breaks, times out or the server says goodbye.
         """
         client = self.client
-        if self.config.before_change is not None and (args[0] if name == "UID" else name) in CHANGING:
-            self.config.before_change()
         client.untagged_responses.clear()
         client.lines = 0
         client.is_readonly = True  # imaplib would raise in the middle of another command
         with translate_errors(f"{self.where}: {name}", secrets=self._secrets):
-            tag = client._command(name, *args)
+            changes = (args[0] if name == "UID" else name) in CHANGING
+            client.before_piece = self.config.before_change if changes else None
+            try:
+                tag = client._command(name, *args)
+            finally:
+                client.before_piece = None
             self.config.on_command()
             while client.tagged_commands[tag] is None:
                 self._check_bye()

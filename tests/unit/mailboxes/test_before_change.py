@@ -107,6 +107,21 @@ def test_imap(change: Callable[[MailboxConfig], object]) -> None:
         assert [line for line in server.lines if line.startswith(CHANGES)]
 
 
+@pytest.mark.fault("A44-6")
+@pytest.mark.parametrize("refuse_at", [2, 3])
+def test_imap_stops_in_the_middle_of_a_copy(refuse_at: int) -> None:
+    """A copy of a sent mail for whose bytes the server's consent was awaited is not stored, if what asks says no by
+    then: neither the message nor the command's end leave. With consent, both do.
+    """
+    check = Check()
+    check.consents = True
+    with scripted(IMAP | {"UID SEARCH": "* SEARCH\n{tag} OK done\n", "APPEND": "+ go on\n"}) as server:
+        check.refuse_at = refuse_at
+        with pytest.raises(LockLost):
+            save(config_of(server.port, MailProtocol.IMAP, check))
+        assert refuse_at == check.calls
+
+
 def test_pop3(tmp_path: Path) -> None:
     """What is marked for deletion is not deleted: the connection ends without QUIT, and nothing is confirmed."""
     check = Check()

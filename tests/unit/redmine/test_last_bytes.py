@@ -1,9 +1,14 @@
 """What may still stop a request that is being sent: its last bytes leave only when nothing speaks against it."""
 
+import socket
+import threading
+
 import pytest
 
 from redmine_mailbridge.errors import LockLost
+from redmine_mailbridge.outgoing.smtp_client import SmtpClient
 from redmine_mailbridge.redmine.client import Client, Connection, SizedBody
+from redmine_mailbridge.redmine.transport import _Connection, checked
 from tests.unit.redmine.tiny import Seen, answer, serve
 
 KEY = "0123456789abcdef"
@@ -61,3 +66,51 @@ def test_a_request_is_checked_before_each_piece_of_it(method: str) -> None:
     assert [method.replace("upload", "post").upper()] == [
         seen.method for seen in tiny.seen if complete(seen) and seen.method != "GET"
     ]
+
+
+@pytest.mark.fault("A44-7")
+def test_a_long_piece_is_checked_before_its_last_byte() -> None:
+    """Sending a long text may take a while, in which the lease may end: Redmine does not get the rest of it."""
+    check = Check()
+    with serve(lambda _seen: answer("{}")) as tiny:
+        client = Client(Connection(tiny.url, KEY))
+        client.before_bytes(check)
+        check.passes = 2
+        with pytest.raises(LockLost):
+            client.post("/issues.json", {"issue": {"description": "x" * 100_000}})
+        check.calls, check.passes = 0, 3
+        client.post("/issues.json", {"issue": {"description": "x" * 100_000}})
+        assert 3 == check.calls
+    assert [True] == [complete(seen) for seen in tiny.seen if complete(seen)]
+
+
+@pytest.mark.fault("A44-7")
+@pytest.mark.parametrize("protocol", ["http", "smtp"])
+def test_the_last_bytes_do_not_wait_after_the_check(protocol: str) -> None:
+    """Where the server takes no more for now, the check comes when it does, and not before a long wait."""
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        room = near.send(bytes(1 << 24))
+        if protocol == "smtp":  # the content takes the room, and the end has none
+            far.recv(room, socket.MSG_WAITALL)
+        near.settimeout(30)
+        is_asked, was_early, smtp = threading.Event(), list[bool](), SmtpClient()
+        smtp.sock, smtp.before_end = near, is_asked.set
+
+        def take() -> None:
+            was_early.append(is_asked.wait(0.5))
+            while not is_asked.is_set() and far.recv(1 << 16):
+                pass
+
+        server = threading.Thread(target=take)
+        server.start()
+        if protocol == "http":
+            connection = _Connection("127.0.0.1")
+            connection.sock = near
+            with checked([is_asked.set]):
+                connection.send(b"the end")
+        else:
+            smtp.send(bytes(room) + b".\r\n")
+        server.join()
+    assert [False] == was_early
