@@ -23,6 +23,7 @@ from redmine_mailbridge.errors import (
     UnknownLogin,
 )
 from redmine_mailbridge.util.http_date import http_date
+from redmine_mailbridge.util.printable import printable_line
 
 LONGEST_PAUSE = 3600.0
 """Seconds. A longer Retry-After is a mistake, or maintenance that may end sooner: the bridge retries after this."""
@@ -150,7 +151,7 @@ def refused_values(response: requests.Response) -> RedmineError:
         messages = tuple(": ".join(map(str, e)) if isinstance(e, list) else str(e) for e in errors)
     except (ValueError, KeyError, TypeError):
         return RedmineUnavailable(f"{place(response)}: {not_json(response)} (422)")
-    return RedmineRefused("Redmine refused: " + "; ".join(messages), status=422, messages=messages)
+    return RedmineRefused(printable_line("Redmine refused: " + "; ".join(messages)), status=422, messages=messages)
 
 
 def asks_for_login(response: requests.Response) -> str:
@@ -162,12 +163,13 @@ def asks_for_login(response: requests.Response) -> str:
         return ""
     if "Authorization" in response.request.headers:
         return f"{named(response)}a gateway in front of Redmine does not accept [redmine] gateway_user and its password"
+    wants = printable_line(wants, 100)
     how = (
         "set [redmine] gateway_user and gateway_password_file"
         if wants.lower().startswith("basic")
         else "let the bridge pass"
     )
-    return f"{named(response)}a gateway in front of Redmine requires a separate login, {wants[:100]}: {how}"
+    return f"{named(response)}a gateway in front of Redmine requires a separate login, {wants}: {how}"
 
 
 def named(response: requests.Response) -> str:
@@ -223,8 +225,11 @@ def not_json(response: requests.Response) -> str:
 def redirected(response: requests.Response) -> str:
     """Given a redirect, return what to change in the settings. Query strings are not repeated."""
     status = response.status_code
-    to = urlsplit(str(response.headers.get("Location", "")))
-    target = f"{to.scheme}://{to.netloc}{to.path}" if to.netloc else to.path
+    try:
+        to = urlsplit(str(response.headers.get("Location", "")))
+    except ValueError:
+        return f"redirected ({status} to an invalid address)"
+    target = printable_line(f"{to.scheme}://{to.netloc.rpartition('@')[2]}{to.path}" if to.netloc else to.path)
     if any(word in to.path.lower() for word in ("login", "signin", "sso", "oauth", "saml", "auth")):
         return f"a login page in front of Redmine responds ({status} to {target}); let the REST API through"
     return f"redirected ({status} to {target}); set [redmine] url to Redmine's actual address"

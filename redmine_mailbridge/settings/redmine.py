@@ -14,20 +14,31 @@ from redmine_mailbridge.settings.value_types import FilePath, MailAddress, Name,
 from redmine_mailbridge.util.loopback import is_loopback
 
 
+def _is_server(value: str) -> bool:
+    """Does an address name a scheme, a host, and no port that does not exist?"""
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        return False
+    readable = value.isprintable() and " " not in value
+    return readable and parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+
+
 def _web_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_server(value):
         raise ValueError('must be a web address such as "https://redmine.example.com"')
-    if parts.username or parts.password or parts.query or parts.fragment:
+    parts = urlsplit(value)
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("must be only the address, without user, password, query (?) or fragment (#)")
     return value.rstrip("/")
 
 
 def _proxy_address(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_server(value):
         raise ValueError('must be the address of an HTTP proxy such as "http://proxy.example.com:3128"')
-    if parts.username or parts.password:
+    parts = urlsplit(value)
+    if "@" in parts.netloc:
         raise ValueError("must be without user and password: set proxy_user and proxy_password_file")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError("must be only scheme, host and port")

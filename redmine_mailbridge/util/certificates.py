@@ -19,7 +19,8 @@ def server_name(host: str, port: int) -> str:
 
 def valid_until(sock: socket.socket | None) -> dt.datetime | None:
     """Given a socket, return when the server's certificate ends; None without TLS."""
-    certificate = sock.getpeercert() if isinstance(sock, ssl.SSLSocket) else None
+    ask = getattr(sock, "getpeercert", None)  # TLS within the TLS of a proxy has a socket of urllib3's own
+    certificate = ask() if ask is not None else None
     end = certificate.get("notAfter") if certificate else None
     return dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(end), dt.UTC) if isinstance(end, str) else None
 

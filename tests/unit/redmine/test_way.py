@@ -2,17 +2,20 @@
 
 import base64
 import json
+import socket
 import ssl
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 
 from redmine_mailbridge.checks.advice import REDMINE, advice
-from redmine_mailbridge.errors import RedmineUnavailable, SettingsError
-from redmine_mailbridge.redmine.client import Client
+from redmine_mailbridge.errors import RedmineError, RedmineUnavailable, SettingsError
+from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.formatting import text_format
 from redmine_mailbridge.settings.load import load, load_with_origins
+from redmine_mailbridge.util.certificates import take_noted
 from redmine_mailbridge.web.redmine_user import by_key, by_password
 from redmine_mailbridge.wiring.redmine import redmine_client, redmine_connection
 from tests.unit.redmine.tiny import Seen, answer, serve
@@ -31,6 +34,8 @@ host = "localhost"
 password = "secret"
 issue.project = "desk"
 """
+
+FAULT = pytest.mark.fault("A44-1")
 
 
 def settings_file(folder: Path, url: str, *more: str) -> Path:
@@ -163,6 +168,69 @@ def test_a_tunnel_through_a_proxy(tmp_path: Path) -> None:
     assert (None, None) == (header(proxy.seen[0], "x-token"), header(proxy.seen[0], "x-redmine-api-key"))
 
 
+@pytest.mark.fault("A44-2")
+@pytest.mark.parametrize("secure", [False, True], ids=["http proxy", "https proxy"])
+def test_the_certificate_behind_a_tunnel(certificates: Path, tmp_path: Path, *, secure: bool) -> None:
+    """The end of Redmine's certificate is known behind a proxy too, under Redmine's name: it is not the proxy's."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates / "server.crt", certificates / "server.key")
+
+    def tunnel() -> None:
+        connection, _ = listener.accept()
+        if secure:
+            connection = tls.wrap_socket(connection, server_side=True)
+        with connection:
+            connection.recv(10_000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            if not secure:
+                with tls.wrap_socket(connection, server_side=True) as inner:
+                    inner.recv(10_000)
+                    inner.sendall(answer(ME))
+                return
+            come, go = ssl.MemoryBIO(), ssl.MemoryBIO()
+            within = tls.wrap_bio(come, go, server_side=True)
+            for step in (within.do_handshake, lambda: within.read(10_000), lambda: within.write(answer(ME))):
+                while True:
+                    try:
+                        step()
+                    except ssl.SSLWantReadError:
+                        connection.sendall(go.read())
+                        come.write(connection.recv(10_000))
+                    else:
+                        break
+            connection.sendall(go.read())
+
+    take_noted()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=tunnel)
+        thread.start()
+        proxy = f'proxy = "{"https" if secure else "http"}://127.0.0.1:{listener.getsockname()[1]}"'
+        client = client_of(tmp_path, "https://127.0.0.1:4", proxy, f'ca_file = "{certificates}/server.crt"')
+        assert "bridge" == client.get("/users/current.json")["user"]["login"]
+        thread.join()
+    assert {"127.0.0.1:4"} == set(take_noted())
+
+
+@pytest.mark.fault("A44-9")
+def test_what_a_server_says_is_one_readable_line(tmp_path: Path) -> None:
+    """What a proxy or a gateway answers reaches terminals and logs without control characters."""
+    replies = [
+        b"HTTP/1.1 407 \x1b[31mno\x07\x9b\r\nContent-Length: 0\r\n\r\n",
+        b"\x1b]0;title\x07 this is no HTTP\r\n\r\n",
+        answer("", "302 Found", Location="https://x.example/\x1b[31mpath"),
+        answer("", "302 Found", Location="https://x\x1b[31m.example/login"),
+        answer("<html>", "401 No", WWW_Authenticate="Basic \x1b[31m"),
+        answer('{"errors": ["\\u001b[31mno\\n"]}', "422 No"),
+    ]
+    for number, reply in enumerate(replies):
+        with serve(lambda _, reply=reply: reply) as server:
+            tunnel = [f'proxy = "{server.url}"'] if number == 0 else []
+            client = client_of(tmp_path, "https://redmine.example.com" if tunnel else server.url, *tunnel)
+            with pytest.raises(RedmineError) as caught:
+                client.post("/issues.json", {})
+        assert str(caught.value).isprintable(), repr(str(caught.value))
+
+
 @pytest.mark.parametrize(
     ("error", "key"),
     [
@@ -208,6 +276,10 @@ def test_wrong_header_fields(tmp_path: Path, text: str, why: str) -> None:
         ('proxy = "socks5://proxy.example.com"', "must be the address of an HTTP proxy"),
         ('proxy = "http://me:words@proxy.example.com"', "set proxy_user and proxy_password_file"),
         ('proxy = "http://proxy.example.com/pac"', "must be only scheme, host and port"),
+        pytest.param('proxy = "http://me:words@proxy.example.com:99999"', "address of an", marks=FAULT),
+        pytest.param('proxy = "http://proxy.example.com:99999"', "must be the address of an HTTP proxy", marks=FAULT),
+        pytest.param('proxy = "http://proxy.example.com:x"', "must be the address of an HTTP proxy", marks=FAULT),
+        pytest.param('proxy = "http://@proxy.example.com"', "set proxy_user and proxy_password_file", marks=FAULT),
         ('proxy_user = "me"', "set proxy, too"),
         ('proxy = "http://proxy.example.com"\nproxy_user = "me"', "proxy_password"),
         ('proxy = "http://proxy.example.com"\nproxy_password = "words"', "set proxy_user, too"),
@@ -225,6 +297,22 @@ def test_settings_that_cannot_work(tmp_path: Path, more: str, why: str) -> None:
     assert why in said
     assert "words" not in said.replace("password", "")
     assert "hush" not in said
+
+
+@pytest.mark.fault("A44-1")
+@pytest.mark.parametrize("url", ["https://redmine.example.com:99999", "https://redmine.example.com:x", "https://a b.c"])
+def test_an_address_that_is_none(tmp_path: Path, url: str) -> None:
+    """It is refused when it is read; `status` and `health` would end with a traceback."""
+    assert "must be a web address" in problem(tmp_path, url)
+
+
+@pytest.mark.fault("A44-1")
+def test_an_error_does_not_show_a_proxys_password() -> None:
+    """An address that urllib3 cannot read is not repeated: it contains the password."""
+    connection = Connection("https://redmine.example.com", "key", proxy="http://me:words@proxy.example.com:99999")
+    with pytest.raises(RedmineUnavailable) as caught:
+        Client(connection).get("/users/current.json")
+    assert "words" not in str(caught.value)
 
 
 def test_the_key_in_the_clear(tmp_path: Path) -> None:
