@@ -65,7 +65,7 @@ def settings_checks(loaded: Loaded) -> list[Check]:
     active = settings.active_mailboxes
     boxes = f"{len(active)} active mailbox{'' if len(active) == 1 else 'es'} of {len(settings.mailboxes)}"
     checks = [Check("settings", True, f"{loaded.path or 'environment'}: {boxes}")]
-    checks += [Check("settings", None, warning) for warning in loaded.warnings]
+    checks += [Check("settings", None, line) for line in (*loaded.warnings, *settings.settled_too_early())]
     if not active:
         checks.append(Check("settings", None, "no mailbox is active: nothing will be read"))
     if not settings.tasks.receive.active:

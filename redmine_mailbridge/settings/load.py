@@ -106,7 +106,7 @@ def reload(old: Settings, path: Path | None = None, environ: Mapping[str, str] |
     new = load(path, environ)
     fixed = [
         f"[store] {name}: cannot change while the service runs; restart it"
-        for name in ("url", "raw_storage", "raw_dir", "password")
+        for name in ("url", "raw_storage", "raw_dir", "password", "lease_duration")
         if getattr(new.store, name) != getattr(old.store, name)
     ]
     if fixed:

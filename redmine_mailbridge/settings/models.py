@@ -65,7 +65,7 @@ class StoreSettings(SettingsTable):
     raw_retention: PositiveSpan = setting("How long raw messages are kept after processing.", parse_span("90d"))
     lease_duration: PositiveSpan = setting(
         "With PostgreSQL: after how long without a sign of life of the working service another one takes over. It "
-        "serves a few seconds later. At least 3s.",
+        "serves a few seconds later. At least 3s, at most 1h, and less than redmine.settle.",
         parse_span("10s"),
     )
 
@@ -76,8 +76,8 @@ class StoreSettings(SettingsTable):
             raise ValueError('url: must start with "sqlite:///" or "postgresql+psycopg://"')
         if self.sqlite_file is None and self.raw_dir is None and self.raw_storage == "folder":
             raise ValueError('raw_dir: is required with PostgreSQL and raw_storage = "folder"')
-        if self.lease_duration.total_seconds() < 3.0:
-            raise ValueError("lease_duration: at least 3s")
+        if not 3.0 <= self.lease_duration.total_seconds() <= 3600.0:
+            raise ValueError("lease_duration: at least 3s, at most 1h")
         if self.sqlite_file in (Path(), Path(":memory:")):
             raise ValueError("url: must name a file: an in-memory database does not survive a restart")
         return self
@@ -196,10 +196,24 @@ class Settings(BaseSettings):
         problems += self._same_project()
         routes = {name: box.route for name, box in self.mailboxes.items()}
         problems += same_fields(routes, self.redmine, self.aggregate)
+        if "lease_duration" in self.store.model_fields_set:
+            problems += self.settled_too_early()
         problems += wrong_rules(self.rules, self.mailboxes, has_calendar=bool(self.calendars))
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def settled_too_early(self) -> Iterator[str]:
+        """Yield a line if, on PostgreSQL, a process could look for the result of another one's request before that one
+        certainly sends it no more.
+        """
+        lease, settle = self.store.lease_duration.total_seconds(), self.redmine.settle.total_seconds()
+        if self.store.sqlite_file is None and lease >= settle:
+            yield (
+                f"store.lease_duration: {lease:g}s is not less than redmine.settle ({settle:g}s): when one service takes "
+                "over from another, a message may be written to Redmine twice; set redmine.settle to twice the "
+                "lease_duration"
+            )
 
     def _same_project(self) -> Iterator[str]:
         """Yield a line for each mailbox that would begin conversations in the project of another one."""

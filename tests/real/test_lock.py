@@ -218,7 +218,7 @@ def bridge(
     made.change(
         {
             "store": {"url": postgresql_url, "raw_dir": str(tmp_path / "mails"), "lease_duration": "3s"},
-            "redmine": {"url": redmine_proxy.url},
+            "redmine": {"url": redmine_proxy.url, "settle": "4s"},
         }
     )
     return made

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import tomlkit
 
+from redmine_mailbridge.checks.result import settings_checks
 from redmine_mailbridge.errors import SettingsError
-from redmine_mailbridge.settings.load import load
+from redmine_mailbridge.settings.load import load, load_with_origins, reload
 from redmine_mailbridge.settings.models import Settings
 from redmine_mailbridge.wiring.oauth import connections
 
@@ -426,3 +427,46 @@ def test_two_mailboxes_of_deliver_with_one_address(tmp_path: Path) -> None:
     """Two mailboxes that would take the same mail from the spool are refused; one that is read by IMAP is another."""
     assert "each message would be read twice" in refused(tmp_path, {"a": DELIVERED, "b": DELIVERED})
     loaded(tmp_path, {"a": DELIVERED, "b": BOX | {"address": "a@example.com"}})
+
+
+SHARED_STORE = {"url": "postgresql+psycopg://u@db.example.com/mail"}
+
+
+@pytest.mark.fault("A44-5")
+@pytest.mark.parametrize(
+    ("store", "redmine", "why"),
+    [
+        ({"lease_duration": "20s"}, {"settle": "20s"}, "lease_duration"),
+        ({"lease_duration": "45s"}, {}, "45s is not less than redmine.settle (30s)"),
+        ({"lease_duration": "1d"}, {"settle": "2d"}, "at least 3s, at most 1h"),
+        ({"lease_duration": "90d"}, {"settle": "100d"}, "at least 3s, at most 1h"),
+        ({"lease_duration": "1s"}, {}, "at least 3s, at most 1h"),
+    ],
+)
+def test_a_lease_that_outlasts_settling(
+    tmp_path: Path, store: dict[str, str], redmine: dict[str, str], why: str
+) -> None:
+    """On PostgreSQL a lease must be over before the result of a request is looked for; SQLite has none."""
+    assert why in refused(tmp_path, {"a": BOX}, store=SHARED_STORE | store, redmine=redmine)
+    if "at least" not in why:
+        loaded(tmp_path, {"a": BOX}, store=store, redmine=redmine)
+
+
+@pytest.mark.fault("A44-5")
+def test_check_says_that_settling_is_too_short(tmp_path: Path) -> None:
+    """Where only redmine.settle is set, `check` warns; the defaults fit."""
+    for settle, warned in (("10s", True), ("11s", False)):
+        loaded(tmp_path, {"a": BOX}, store=SHARED_STORE, redmine={"settle": settle})
+        checks = settings_checks(load_with_origins(tmp_path / "settings.toml", {}))
+        assert warned is any("may be written to Redmine twice" in check.words for check in checks)
+    loaded(tmp_path, {"a": BOX}, store=SHARED_STORE)
+    loaded(tmp_path, {"a": BOX}, redmine={"settle": "0s"})
+
+
+@pytest.mark.fault("A44-10")
+def test_a_lease_does_not_change_while_the_service_runs(tmp_path: Path) -> None:
+    """Its store was opened with the old one, so that a new one would take no effect: that is said."""
+    old = loaded(tmp_path, {"a": BOX}, store=SHARED_STORE)
+    loaded(tmp_path, {"a": BOX}, store=SHARED_STORE | {"lease_duration": "20s"})
+    with pytest.raises(SettingsError, match="lease_duration: cannot change while the service runs"):
+        reload(old, tmp_path / "settings.toml", {})
