@@ -210,8 +210,8 @@ class Settings(BaseSettings):
         lease, settle = self.store.lease_duration.total_seconds(), self.redmine.settle.total_seconds()
         if self.store.sqlite_file is None and lease >= settle:
             yield (
-                f"store.lease_duration: {lease:g}s is not less than redmine.settle ({settle:g}s): when one service takes "
-                "over from another, a message may be written to Redmine twice; set redmine.settle to twice the "
+                f"store.lease_duration: {lease:g}s is not less than redmine.settle ({settle:g}s): when one service "
+                "takes over from another, a message may be written to Redmine twice; set redmine.settle to twice the "
                 "lease_duration"
             )
 

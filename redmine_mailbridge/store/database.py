@@ -54,6 +54,8 @@ class Database:
         """Raises LockLost when the guarding lock is lost, without a statement; None where a lock cannot end while its
         holder is stopped."""
         self.lease_seconds = lease_seconds
+        self.lease_engine: sa.Engine | None = None
+        """The engine of cluster/leases.py, which gives up soon; None until it is needed."""
         self.engine = engine_for(self.url, busy_seconds=busy_seconds)
         sa.event.listen(self.engine, "before_cursor_execute", _make_storable, retval=True)
 
@@ -151,6 +153,8 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        if self.lease_engine is not None:
+            self.lease_engine.dispose()
 
 
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")

@@ -227,7 +227,7 @@ class _LeaseLock:
 
     @classmethod
     def take(cls, database: Database, name: str) -> "_LeaseLock | None":
-        with translated(), database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with translated(), leases.engine_of(database).connect() as connection:  # a standby is to hear signals soon
             leases.bury(connection)
             if leases.is_taken(connection, name):
                 return None

@@ -206,6 +206,29 @@ def test_a_pool_without_a_free_connection_is_a_busy_store(stores: tuple[Store, S
     store.secret("x")
 
 
+@pytest.mark.fault("A44-8")
+def test_a_standby_does_not_wait_for_a_database_that_hangs(stores: tuple[Store, Store]) -> None:
+    """Looking whether the lease is free ends after some seconds, while the database still does not answer: between two
+    looks a standby hears SIGTERM."""
+    first, second = stores
+    lock = first.lock("service")
+    ended = threading.Event()
+
+    def look() -> None:
+        with suppress(errors.StoreBusy):
+            second.lock("service")
+        ended.set()
+
+    with first.database.engine.begin() as db:
+        db.execute(sa.text("LOCK TABLE process IN ACCESS EXCLUSIVE MODE"))
+        standby = threading.Thread(target=look)
+        standby.start()
+        in_time = ended.wait(20)
+    standby.join()
+    lock.release()
+    assert in_time
+
+
 # ------------------------------------------------------------------ two services
 
 

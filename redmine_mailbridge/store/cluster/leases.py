@@ -62,7 +62,7 @@ class Membership:
         self._database = database
         self._seconds = database.lease_seconds
         self._clock = clock
-        self._engine = _impatient(database.url)
+        self._engine = engine_of(database)
         self.id = secrets.token_hex(8)
         self._until = float("-inf")
         self._why: str | None = None
@@ -212,6 +212,13 @@ def _free(name: str) -> sa.Select[Any]:
 def _lives(member: str) -> sa.ColumnElement[bool]:
     """Has this process a row that has not ended?"""
     return sa.exists().where(process.c.id == member, process.c.ends_at > seconds_now())
+
+
+def engine_of(database: Database) -> sa.Engine:
+    """Given a database, return the engine for all statements about leases, apart from the others."""
+    if database.lease_engine is None:
+        database.lease_engine = _impatient(database.url)
+    return database.lease_engine
 
 
 def _impatient(url: sa.URL) -> sa.Engine:
