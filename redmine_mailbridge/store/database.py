@@ -54,8 +54,7 @@ class Database:
         """Raises LockLost when the guarding lock is lost, without a statement; None where a lock cannot end while its
         holder is stopped."""
         self.lease_seconds = lease_seconds
-        self.lease_engine: sa.Engine | None = None
-        """The engine of cluster/leases.py, which gives up soon; None until it is needed."""
+        self.lease_engine: sa.Engine | None = None  # that of cluster/leases.py, once it is needed
         self.engine = engine_for(self.url, busy_seconds=busy_seconds)
         sa.event.listen(self.engine, "before_cursor_execute", _make_storable, retval=True)
 
@@ -152,9 +151,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self.engine.dispose()
-        if self.lease_engine is not None:
-            self.lease_engine.dispose()
+        for engine in filter(None, (self.engine, self.lease_engine)):
+            engine.dispose()
 
 
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")

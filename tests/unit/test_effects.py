@@ -34,7 +34,7 @@ EXCEPTIONS = {
     "mailboxes/pop3/session.py:delete": "DELE only marks: the QUIT that deletes stands within MOVE",
     "mailboxes/pop3/session.py:quit": "called by Pop3Mailbox._end, within MOVE where something is deleted",
     "cli/streams.py:put_right": "opens nothing but /dev/null in place of a closed output",
-    "cli/streams.py:_leave": "likewise",
+    "cli/streams.py:leave": "likewise",
     "mailboxes/spool.py:*": "files of the spool belong to nobody until they are kept; the next start empties it",
     "mailboxes/delivered/drop.py:add": "a file in `tmp` belongs to nobody until it is moved, within DELIVER",
     "mailboxes/delivered/drop.py:_sync_names": "called by add within DELIVER",

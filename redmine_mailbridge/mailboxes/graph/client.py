@@ -6,7 +6,7 @@ Source: https://learn.microsoft.com/graph/api/resources/message and the pages on
 
 import base64
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -14,6 +14,7 @@ import requests
 
 from redmine_mailbridge.errors import LoginRefused, MailboxError, MailboxUnreachable
 from redmine_mailbridge.mailboxes.errors import ConnectionLost, one_line
+from redmine_mailbridge.mailboxes.graph.checked import CheckedAdapter
 from redmine_mailbridge.mailboxes.graph.response import (
     PIECE,
     GraphObject,
@@ -86,6 +87,9 @@ class GraphClient:
         self.tls = ""
         self._session = requests.Session()
         self._session.verify = str(config.ca_file) if config.ca_file else True
+        if config.before_change is not None:
+            for scheme in ("http://", "https://"):
+                self._session.mount(scheme, CheckedAdapter(config.before_change))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -198,11 +202,8 @@ class GraphClient:
         self, method: str, url: str, headers: Mapping[str, str], secrets: tuple[str, ...], **options: Any
     ) -> requests.Response:
         self.config.on_command()
-        check = self.config.before_change
-        if check is not None and method != "GET":
-            check()
-            if options.get("data") and isinstance(options["data"], bytes):
-                options["data"] = _CheckedBody(options["data"], check)
+        if self.config.before_change is not None and options.get("data") and isinstance(options["data"], bytes):
+            options["data"] = _LastByteApart(options["data"])
         limits = (min(CONNECT_TIME, self.config.timeout), self.config.timeout)
         try:
             return self._session.request(
@@ -229,19 +230,17 @@ class GraphClient:
         raise GraphRefused(text, answer.status_code, code)
 
 
-class _CheckedBody:
-    """A body whose last byte is sent after a check: what it raises is raised, and the server does not get it."""
+class _LastByteApart:
+    """A body whose last byte is a piece of its own, before which the connection asks."""
 
-    def __init__(self, content: bytes, check: Callable[[], None]) -> None:
+    def __init__(self, content: bytes) -> None:
         self._content = content
-        self._check = check
 
     def __len__(self) -> int:
         return len(self._content)
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._content[:-1]
-        self._check()
         yield self._content[-1:]
 
 

@@ -1,12 +1,15 @@
 """What asks before something is changed on a server: without its consent nothing is, while reading goes on."""
 
 import dataclasses
+import select
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from redmine_mailbridge.errors import LockLost, MailbridgeError
+from redmine_mailbridge.mailboxes.graph.client import GraphClient
 from redmine_mailbridge.mailboxes.graph.mailbox import GraphMailbox
 from redmine_mailbridge.mailboxes.imap.mailbox import ImapMailbox
 from redmine_mailbridge.mailboxes.imap.sent import SentFolder
@@ -159,6 +162,28 @@ def test_graph() -> None:
         box.close()
 
 
+@pytest.mark.fault("A44-11")
+def test_graph_asks_when_it_is_connected() -> None:
+    """Making a connection takes a while, in which the lease may end: what sends a draft, without a body, is asked for
+    only after that. A request that reads needs no consent."""
+    connected = list[bool]()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def check() -> None:
+            connected.append(bool(select.select([server], [], [], 0)[0]))
+            raise LockLost("it has ended")
+
+        config = config_of(server.getsockname()[1], MailProtocol.GRAPH, Check())
+        client = GraphClient(dataclasses.replace(config, token=lambda: "t", before_change=check))
+        with pytest.raises(LockLost):
+            client.call("POST", "/messages/1/send")
+        assert [True] == connected
+        connection, _ = server.accept()
+        with connection:
+            assert b"" == connection.recv(1000)
+        client.close()
+
+
 def test_graph_sends_no_mail() -> None:
     """A mail whose last byte may not leave is not sent; the next one is, after a check before its last byte."""
     check = Check()
@@ -166,7 +191,7 @@ def test_graph_sends_no_mail() -> None:
         graph_server() as server,
         GraphTransport(dataclasses.replace(graph_config(server), before_change=check)) as transport,
     ):
-        for refuse_at in (1, 2):
+        for refuse_at in (1, 2, 3):
             check.calls, check.consents, check.refuse_at = 0, True, refuse_at
             with pytest.raises(LockLost):
                 transport.send_message(["kim@client.example"], MAIL, again=False)
@@ -174,4 +199,4 @@ def test_graph_sends_no_mail() -> None:
         assert [] == server.delivered
         check.calls, check.refuse_at = 0, 0
         transport.send_message(["kim@client.example"], MAIL, again=False)
-        assert (1, 2) == (len(server.delivered), check.calls)
+        assert (1, 3) == (len(server.delivered), check.calls)
