@@ -3,18 +3,27 @@
 Whoever opens a connection notes its certificate here; the service stores what is noted (`store/certificates.py`).
 """
 
+import contextlib
 import datetime as dt
 import socket
 import ssl
 import threading
+
+import idna
 
 _lock = threading.Lock()
 _noted: dict[str, float] = {}
 
 
 def server_name(host: str, port: int) -> str:
-    """Given a server's host and port, return the name by which its certificate is noted."""
-    return f"{host.lower()}:{port}"
+    """Given a server's host and port, return the name by which its certificate is noted: connections know a host only
+    in the form that DNS has, without brackets and without a final dot.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    if not name.isascii():
+        with contextlib.suppress(idna.IDNAError, UnicodeError):
+            name = idna.encode(name, uts46=True).decode()
+    return f"{name}:{port}"
 
 
 def valid_until(sock: socket.socket | None) -> dt.datetime | None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from redmine_mailbridge.checks.advice import REDMINE, advice
+from redmine_mailbridge.conditions.servers import configured_servers
 from redmine_mailbridge.errors import RedmineError, RedmineUnavailable, SettingsError
 from redmine_mailbridge.redmine.client import Client, Connection
 from redmine_mailbridge.redmine.formatting import text_format
 from redmine_mailbridge.settings.load import load, load_with_origins
-from redmine_mailbridge.util.certificates import take_noted
+from redmine_mailbridge.util.certificates import server_name, take_noted
 from redmine_mailbridge.web.redmine_user import by_key, by_password
 from redmine_mailbridge.wiring.redmine import redmine_client, redmine_connection
 from tests.unit.redmine.tiny import Seen, answer, serve
@@ -209,6 +210,21 @@ def test_the_certificate_behind_a_tunnel(certificates: Path, tmp_path: Path, *, 
         assert "bridge" == client.get("/users/current.json")["user"]["login"]
         thread.join()
     assert {"127.0.0.1:4"} == set(take_noted())
+
+
+@pytest.mark.fault("A44-12")
+@pytest.mark.parametrize(
+    ("url", "noted"),
+    [
+        ("https://M\u00fcnchen.example", ("xn--mnchen-3ya.example", 443)),
+        ("https://stra\u00dfe.example:8443", ("xn--strae-oqa.example", 8443)),
+        ("https://redmine.example.com.", ("redmine.example.com", 443)),
+        ("https://[::1]:8443", ("[::1]", 8443)),
+    ],
+)
+def test_the_certificate_of_each_spelling(tmp_path: Path, url: str, noted: tuple[str, int]) -> None:
+    """A connection's name of the server is the one that the settings' conditions look for."""
+    assert server_name(*noted) in configured_servers(load(settings_file(tmp_path, url), {}))
 
 
 @pytest.mark.fault("A44-9")
