@@ -45,12 +45,16 @@ _WITHIN = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 
 
 def engine_for(url: sa.URL, *, busy_seconds: float) -> sa.Engine:
     """Given a database URL, and for how many seconds SQLite waits for another writer, and PostgreSQL at most
-    for a connection, return its engine.
+    for a connection, return its engine. If that is less than usual, no statement of PostgreSQL takes longer either.
     """
     if is_sqlite(url):
         return _sqlite_engine(url, busy_seconds)
-    within = {**_WITHIN, "connect_timeout": int(min(_WITHIN["connect_timeout"], max(busy_seconds, 2)))}
-    return postgresql_engine(url, within=within, pool_size=20, max_overflow=10, pool_pre_ping=True)
+    seconds = int(max(busy_seconds, 2))
+    if seconds >= _WITHIN["connect_timeout"]:
+        return postgresql_engine(url, pool_size=20, max_overflow=10, pool_pre_ping=True)
+    engine = postgresql_engine(url, within={"connect_timeout": seconds}, pool_pre_ping=True)
+    limit_statements(engine, f"SET statement_timeout = '{seconds}s'")
+    return engine
 
 
 def _make_private(file: Path) -> None:
@@ -120,13 +124,18 @@ def postgresql_engine(url: sa.URL, *, within: Row = _WITHIN, **options: Any) -> 
         words = "PostgreSQL needs the package psycopg; run pip install 'redmine-mailbridge[postgresql]'"
         raise SettingsError(f"[store] url: {words} ({error})") from error
 
+    limit_statements(engine, _SERVERS_KEEPALIVES)
+    return engine
+
+
+def limit_statements(engine: sa.Engine, settings: str) -> None:
+    """Given an engine of PostgreSQL, execute these SET statements on each new connection. Some poolers refuse them."""
+
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
-        with contextlib.suppress(Exception), connection.cursor() as cursor:  # some poolers do not allow setting them
-            cursor.execute(_SERVERS_KEEPALIVES)
+        with contextlib.suppress(Exception), connection.cursor() as cursor:
+            cursor.execute(settings)
         connection.commit()
-
-    return engine
 
 
 _SERVERS_KEEPALIVES = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3"

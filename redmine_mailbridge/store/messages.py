@@ -59,7 +59,11 @@ class Store(MailAdder):
         PostgreSQL; for `busy_seconds` SQLite waits for another writer.
         """
         database = Database(url, lease_seconds=lease_seconds, busy_seconds=busy_seconds)
-        database.migrate()
+        try:
+            database.migrate()
+        except BaseException:
+            database.close()
+            raise
         folder = RawFolder(raw_dir) if raw_dir is not None else None
         return cls(database, RawStore(database, folder, in_database=raw_in_database, clock=clock), clock=clock)
 

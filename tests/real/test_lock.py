@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+import tomlkit
 
 from redmine_mailbridge import errors
+from redmine_mailbridge.conditions.condition import Condition
+from redmine_mailbridge.settings.load import load
 from redmine_mailbridge.store.dialects import insert_missing
 from redmine_mailbridge.store.lock import Lock
 from redmine_mailbridge.store.messages import Store
 from redmine_mailbridge.store.meta import Meta
 from redmine_mailbridge.store.tables import meta, process
+from redmine_mailbridge.wiring.conditions import list_conditions
 from tests.product import ANNA, Product, mail, product
 from tests.servers.fixtures import Redmine
 from tests.servers.mail import Mailbox
@@ -227,6 +231,35 @@ def test_a_standby_does_not_wait_for_a_database_that_hangs(stores: tuple[Store, 
     standby.join()
     lock.release()
     assert in_time
+
+
+@pytest.mark.fault("A44-13")
+def test_what_is_wrong_is_said_while_the_database_hangs(postgresql_url: str, tmp_path: Path) -> None:
+    """`health` says that the store does not answer, before a monitoring system ends it after ten seconds."""
+    store = Store.open(postgresql_url, tmp_path / "raw")
+    file = tmp_path / "settings.toml"
+    box = {"address": "d@example.com", "host": "localhost", "password": "p", "issue": {"project": "p"}}
+    values = {
+        "redmine": {"url": "http://127.0.0.1:9", "api_key": "k"}, "store": {"url": postgresql_url},
+        "mailboxes": {"desk": box},
+    }  # fmt: skip
+    file.write_text(tomlkit.dumps(values), "utf-8")
+    ended = threading.Event()
+    found: list[Condition] = []
+
+    def look() -> None:
+        found.extend(list_conditions(load(file, {})))
+        ended.set()
+
+    with store.database.engine.begin() as db:
+        db.execute(sa.text("LOCK TABLE health IN ACCESS EXCLUSIVE MODE"))
+        looking = threading.Thread(target=look)
+        looking.start()
+        in_time = ended.wait(9)
+    looking.join()
+    store.close()
+    assert in_time
+    assert ["store-unavailable"] == [condition.key for condition in found]
 
 
 # ------------------------------------------------------------------ two services

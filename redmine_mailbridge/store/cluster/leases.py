@@ -11,7 +11,6 @@ asks a clock of its own that cannot be set and counts every pause (`remaining`):
 database to renew, and so never ends later than the row.
 """
 
-import contextlib
 import os
 import platform
 import random
@@ -25,7 +24,7 @@ import structlog
 
 from redmine_mailbridge import __version__
 from redmine_mailbridge.store.database import Database, translated
-from redmine_mailbridge.store.dialects import insert_missing, postgresql_engine, seconds_now
+from redmine_mailbridge.store.dialects import insert_missing, limit_statements, postgresql_engine, seconds_now
 from redmine_mailbridge.store.tables import lease, process
 from redmine_mailbridge.util.boot_clock import boottime, has_ended, machine_id, started
 from redmine_mailbridge.util.dataclass import dataclass
@@ -229,10 +228,5 @@ def _impatient(url: sa.URL) -> sa.Engine:
     engine = postgresql_engine(
         url, within=within, isolation_level="AUTOCOMMIT", pool_size=2, max_overflow=2, pool_timeout=UNANSWERED
     )
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: object) -> None:
-        with contextlib.suppress(Exception), connection.cursor() as cursor:  # some poolers do not allow setting them
-            cursor.execute(f"SET statement_timeout = '{UNANSWERED}s'; SET lock_timeout = '1s'")
-
+    limit_statements(engine, f"SET statement_timeout = '{UNANSWERED}s'; SET lock_timeout = '1s'")
     return engine
