@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from redmine_mailbridge.store.lock import planned_by_another
 
@@ -38,13 +39,28 @@ def stamped(request: str, *, seen: bool = False) -> str:
     """Given a request in JSON that is about to be sent, return it with the present time. `seen`: it is not sent now,
     but was seen by a process that took over from the one that may have sent it.
     """
-    return json.dumps({**json.loads(request), "sent": (*now(), True) if seen else now()})
+    value = json.loads(request)
+    boot, at = now()
+    return json.dumps({**value, "sent": (boot, at, _seen(value) or True) if seen else (boot, at)})
+
+
+def _seen(request: dict[str, Any]) -> dict[str, float]:
+    """Given a request, return when machines saw it that did not send it, by boot ID: each counts by its own clock, also
+    where two of them take turns.
+    """
+    boot, at, *rest = request.get("sent") or ("", 0.0)
+    if not rest:
+        return {}
+    return {boot: at, **(rest[0] if isinstance(rest[0], dict) else {})}
 
 
 def seconds_since(request: str) -> float | None:
     """Given a stored request, return how many seconds ago it was sent; None when unknown."""
-    sent = json.loads(request).get("sent")
+    value = json.loads(request)
+    sent, seen = value.get("sent"), _seen(value)
     boot, at = now()
+    if boot in seen:
+        sent = (boot, seen[boot], True)
     if not sent or sent[0] != boot or sent[1] > at:
         return None
     if boot and len(sent) == 2 and planned_by_another(sent[1]):

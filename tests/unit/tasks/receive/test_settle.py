@@ -123,3 +123,22 @@ def test_what_another_process_planned_counts_from_when_it_was_seen(monkeypatch: 
     lock.take_over(205.0)
     assert (20.0, 1) == (settle.seconds_left(kept[0], 30.0, kept.append), len(kept))
     assert 0.0 == settle.seconds_since(settle.stamped(kept[0]))
+
+
+@pytest.mark.fault("A44-14")
+def test_machines_that_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each pass runs on another machine than the one before, each counts from when it saw the request itself: it
+    is looked for at the second look of one of them, and not put off for ever.
+    """
+    monkeypatch.setattr(lock, "_took_over_at", float("-inf"))
+    request, left = '{"subject": "x", "sent": ["another start", 5.0]}', list[float]()
+    for number, boot in enumerate(["one", "two", "three", "one", "two", "three"]):
+        monkeypatch.setattr(settle, "now", lambda boot=boot, at=100.0 * number: (boot, at))
+        kept = [request]
+        left.append(settle.seconds_left(request, 30.0, kept.append))
+        request = kept[-1]
+    assert [30.0, 30.0, 30.0, 0.0, 0.0, 0.0] == left
+    monkeypatch.setattr(settle, "now", lambda: ("two", 600.0))
+    request = settle.stamped(request)
+    monkeypatch.setattr(settle, "now", lambda: ("one", 600.0))
+    assert 30.0 == settle.seconds_left(request, 30.0, kept.append)
