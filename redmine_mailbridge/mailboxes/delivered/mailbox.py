@@ -14,7 +14,7 @@ from redmine_mailbridge.errors import FilingRefused, FolderMissing, MailboxUnrea
 from redmine_mailbridge.mailboxes.account import Account
 from redmine_mailbridge.mailboxes.delivered.drop import CUR, NEW, TMP, folder_of
 from redmine_mailbridge.mailboxes.delivered.folders import FOLDER, VALIDITY, SpoolFolders, exists, is_inbox, is_mail
-from redmine_mailbridge.mailboxes.delivered.preparation import give, sync
+from redmine_mailbridge.mailboxes.delivered.preparation import make_folder, sync
 from redmine_mailbridge.mailboxes.imap.search import header_values, message_id_field, one_line
 from redmine_mailbridge.mailboxes.spool import HEAD, PIECE, to_file
 from redmine_mailbridge.model.mailbox import (
@@ -86,9 +86,7 @@ class DeliveredMailbox(Account):
         self.connect()
         try:
             with side_effect(SideEffect.MAKE_FOLDER):
-                path.mkdir(mode=0o700)
-                give(path)
-                sync(path.parent)
+                make_folder(path)
         except FileExistsError:
             self._folders.existing(folder)
             return False
@@ -172,9 +170,7 @@ class DeliveredMailbox(Account):
         try:
             if not self._folders.kept.exists():
                 with side_effect(SideEffect.MAKE_FOLDER):
-                    self._folders.kept.mkdir(mode=0o700)
-                    give(self._folders.kept)
-                    sync(self.path)
+                    make_folder(self._folders.kept)
         except OSError as error:
             raise FilingRefused(f"mailbox {self.name}: {path}: {error.strerror}") from None
         return self._moved(path, self._folders.kept)

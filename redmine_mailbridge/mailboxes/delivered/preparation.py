@@ -66,8 +66,7 @@ def _move(folder: Path, target: Path) -> None:
     """Move the mails of one folder to another one, which is made if it is needed. Raise OSError."""
     if mails := [path for path in folder.iterdir() if NAME.fullmatch(path.name)]:
         if not target.exists():
-            target.mkdir(mode=ALONE)
-            give(target)
+            make_folder(target)
         for path in mails:
             if not os.path.lexists(target / path.name):  # whoever may write there gave it that name
                 path.rename(target / path.name)
@@ -97,6 +96,13 @@ def _make(spool: Path, path: Path, mode: int) -> None:
             os.fchmod(folder, mode)
     finally:
         os.close(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for the service alone, durably. Raise OSError."""
+    folder.mkdir(mode=ALONE)
+    give(folder)
+    sync(folder.parent)
 
 
 def give(folder: Path) -> None:
